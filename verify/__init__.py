@@ -1,0 +1,39 @@
+"""Evidence: trained networks, property tests, verdicts, plots, report and command line.
+
+Names load on first use, so that `superposition --help` costs neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from verify.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from verify.bounds import check_bound
+    from verify.symmetry import assert_equivariance, check_equivariance
+    from verify.training import Protocol, train
+
+_HOMES = {
+    "Protocol": "verify.training",
+    "assert_equivariance": "verify.symmetry",
+    "check_bound": "verify.bounds",
+    "check_equivariance": "verify.symmetry",
+    "train": "verify.training",
+}
+_MODULES = ("plots", "strategies")
+
+__all__ = ["Protocol", "Verdict", "assert_equivariance", "check_bound", "check_equivariance", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"verify.{name}")
+    raise AttributeError(f"module 'verify' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_MODULES])

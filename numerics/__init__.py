@@ -2,3 +2,9 @@
 
 from numerics.compile import compile_activation, compile_expression
 from numerics.estimate import Estimate
+
+__all__ = [
+    "Estimate",
+    "compile_activation",
+    "compile_expression",
+]

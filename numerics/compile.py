@@ -16,6 +16,7 @@ from theory.evaluation import Operations, Program
 
 __all__ = ["compile_activation", "compile_expression", "mpmath_operations", "numpy_operations", "torch_operations"]
 
+
 def compile_expression(expression: sympy.Expr, *symbols: sympy.Symbol, backend: str = "numpy") -> Callable[..., Any]:
     """A function of arrays (one per symbol) that evaluates `expression` entry by entry.
 
@@ -35,7 +36,11 @@ def compile_expression(expression: sympy.Expr, *symbols: sympy.Symbol, backend: 
             # Branches that `where` discards may overflow or divide by zero; the kept ones are finite.
             with np.errstate(all="ignore"):
                 (result,) = program.run(operations(), *values)
-            return result if np.shape(result) == np.shape(values[0]) else np.broadcast_to(result, np.shape(values[0])) + 0.0
+            return (
+                result
+                if np.shape(result) == np.shape(values[0])
+                else np.broadcast_to(result, np.shape(values[0])) + 0.0
+            )
         (result,) = program.run(operations(), *values)
         if backend == "torch" and not hasattr(result, "shape"):
             return values[0] * 0 + result
@@ -53,7 +58,9 @@ def compile_activation(activation: Activation, backend: str = "numpy") -> Callab
         InputError: unknown backend, or free parameters (a symbolic exponent) left in the activation.
     """
     if activation.parameters:
-        raise InputError(f"activation {activation.name!r} has free parameters {sorted(map(str, activation.parameters))}; substitute numbers first")
+        raise InputError(
+            f"activation {activation.name!r} has free parameters {sorted(map(str, activation.parameters))}; substitute numbers first"
+        )
     return _compiled_activation(activation, one_of("backend", backend, _TABLES))
 
 
@@ -68,7 +75,9 @@ def _compiled_activation(activation: Activation, backend: str) -> Callable[[Any]
         compile_expression(r.summand, activation.z, *[s.symbol for s in activation.reductions[:i]], backend=backend)
         for i, r in enumerate(activation.reductions)
     ]
-    final = compile_expression(activation.expr, activation.z, *[r.symbol for r in activation.reductions], backend=backend)
+    final = compile_expression(
+        activation.expr, activation.z, *[r.symbol for r in activation.reductions], backend=backend
+    )
 
     def evaluate(x: Any) -> Any:
         if backend == "numpy":
@@ -85,10 +94,8 @@ def _mpmath_activation(activation: Activation) -> Callable[[Any], Any]:
     operations = mpmath_operations()
 
     def evaluate(x: Any) -> Any:
-        single = not hasattr(x, "__len__")
-        xs = [x] if single else list(x)
-        results = [Program([e], []).run(operations)[0] for e in activation.on([sympy.Float(v, 60) if not isinstance(v, sympy.Expr) else v for v in xs])]
-        return results[0] if single else results
+        entries = [v if isinstance(v, sympy.Expr) else sympy.Float(v, 60) for v in x]
+        return list(Program(activation.on(entries), []).run(operations))
 
     if activation.is_elementwise:
         function = compile_expression(activation.expr, activation.z, backend="mpmath")
@@ -111,7 +118,7 @@ def numpy_operations() -> Operations:
         return np.power(np.asarray(base, dtype=np.result_type(base, np.float32)), exponent)
 
     def piecewise(*pairs: Any) -> Any:
-        result = np.nan
+        result: Any = np.nan
         for value, condition in reversed(pairs):
             result = value if condition is True else np.where(condition, value, result)
         return result
@@ -148,7 +155,10 @@ def torch_operations() -> Operations:
         like = next((v for v in values if isinstance(v, torch.Tensor)), None)
         if like is None:
             return [torch.as_tensor(v) for v in values]
-        return [v if isinstance(v, torch.Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in values]
+        return [
+            v if isinstance(v, torch.Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device)
+            for v in values
+        ]
 
     def power(base: Any, exponent: Any) -> Any:
         if not isinstance(base, torch.Tensor) or not isinstance(exponent, sympy.Expr):
@@ -188,7 +198,23 @@ def torch_operations() -> Operations:
         "not": torch.logical_not,
         **{
             name: getattr(torch, name)
-            for name in ("abs", "acosh", "asinh", "atan", "cos", "cosh", "erf", "exp", "log", "sigmoid", "sign", "sin", "sinh", "tan", "tanh")
+            for name in (
+                "abs",
+                "acosh",
+                "asinh",
+                "atan",
+                "cos",
+                "cosh",
+                "erf",
+                "exp",
+                "log",
+                "sigmoid",
+                "sign",
+                "sin",
+                "sinh",
+                "tan",
+                "tanh",
+            )
         },
     }
 
@@ -199,7 +225,13 @@ def mpmath_operations() -> Operations:
     import mpmath
 
     def constant(value: Any) -> Any:
-        return bool(value) if value in (sympy.true, sympy.false) else mpmath.mpf(value._to_mpmath(mpmath.mp.prec)) if value.is_Atom else mpmath.mpmathify(sympy.N(value, mpmath.mp.dps + 5))
+        return (
+            bool(value)
+            if value in (sympy.true, sympy.false)
+            else mpmath.mpf(value._to_mpmath(mpmath.mp.prec))
+            if value.is_Atom
+            else mpmath.mpmathify(sympy.N(value, mpmath.mp.dps + 5))
+        )
 
     def power(base: Any, exponent: Any) -> Any:
         if isinstance(exponent, sympy.Expr):
@@ -268,4 +300,8 @@ _REDUCERS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
         "norm": _norm_torch,
     },
 }
-_TABLES: Mapping[str, Callable[[], Operations]] = {"numpy": numpy_operations, "torch": torch_operations, "mpmath": mpmath_operations}
+_TABLES: Mapping[str, Callable[[], Operations]] = {
+    "numpy": numpy_operations,
+    "torch": torch_operations,
+    "mpmath": mpmath_operations,
+}

@@ -17,7 +17,16 @@ from sympy.core.relational import Relational
 
 from theory.arguments import InputError, exact
 
-__all__ = ["Activation", "PowerForm", "Reduction", "elementwise", "isotropic_from_profile", "power", "rectified_power", "signed_power"]
+__all__ = [
+    "Activation",
+    "PowerForm",
+    "Reduction",
+    "elementwise",
+    "isotropic_from_profile",
+    "power",
+    "rectified_power",
+    "signed_power",
+]
 
 z = sympy.Symbol("z", real=True)
 r = sympy.Symbol("r", nonnegative=True)
@@ -55,7 +64,7 @@ class PowerForm:
 
     @property
     def family(self) -> str:
-        """"monomial", "rectified", "signed" or "mixed"."""
+        """ "monomial", "rectified", "signed" or "mixed"."""
         integer = self.exponent.is_integer
         if self.negative == 0:
             return "rectified"
@@ -87,7 +96,7 @@ class Activation:
 
     @property
     def kind(self) -> str:
-        """"elementwise", "isotropic" or "coupled"."""
+        """ "elementwise", "isotropic" or "coupled"."""
         if self.profile is not None:
             return "isotropic"
         return "coupled" if self.reductions else "elementwise"
@@ -223,7 +232,9 @@ def power(k: Any) -> Activation:
     """
     exponent = exact("k", k)
     if exponent.is_number and not (exponent.is_integer and exponent >= 1):
-        raise InputError(f"power(k={k}): k must be an integer >= 1; use rectified_power or signed_power for real exponents")
+        raise InputError(
+            f"power(k={k}): k must be an integer >= 1; use rectified_power or signed_power for real exponents"
+        )
     if not exponent.is_number and not (exponent.is_integer and exponent.is_positive):
         raise InputError(f"power(k={k}): declare the symbol with integer=True, positive=True")
     return Activation(f"power:{exponent}", z**exponent)
@@ -316,5 +327,6 @@ def _real_zeros(expression: sympy.Expr, name: str) -> set[sympy.Expr]:
     if isinstance(solutions, sympy.FiniteSet) or solutions is sympy.S.EmptySet:
         return set(solutions)
     raise InputError(
-        f"the kinks of {name} (zeros of {expression}) have no closed form; write it as a Piecewise with explicit break points"
+        f"the kinks of {name} (zeros of {expression}) have no closed form; "
+        "write it as a Piecewise with explicit break points"
     )

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 import sympy
 
-__all__ = ["InputError", "as_density", "as_importance", "as_positive_count", "as_vector", "as_weights", "exact", "one_of"]
+__all__ = [
+    "InputError",
+    "as_density",
+    "as_importance",
+    "as_positive_count",
+    "as_vector",
+    "as_weights",
+    "exact",
+    "one_of",
+]
 
 
 class InputError(ValueError):

@@ -30,7 +30,7 @@ class Step:
     relation: sympy.Basic | None = None
 
     def check(self) -> bool | None:
-        """True where sympy re-proves the relation, False where it refutes it, None where there is none or sympy cannot tell."""
+        """True where sympy re-proves the relation, False where it refutes it, None where neither."""
         if self.relation is None:
             return None
         if self.relation in (sympy.true, sympy.false):
@@ -107,12 +107,16 @@ class Bound:
         for name in values:
             if name not in known:
                 named = ", ".join(sorted(known)) or "none: its model is numeric already"
-                raise InputError(f"{name}={values[name]}: bound {self.name!r} has no symbol {name!r}; its symbols are {named}")
+                raise InputError(
+                    f"{name}={values[name]}: bound {self.name!r} has no symbol {name!r}; its symbols are {named}"
+                )
         missing = [name for name in self.symbols if name not in values]
         if missing:
             raise InputError(f"bound {self.name!r} needs a value for {', '.join(missing)}")
         # Substituting into the model first checks the ranges (p in [0, 1], m >= 1) with the model's own messages.
-        self.model.subs(**{name: value for name, value in values.items() if name in {s.name for s in self.model.free_symbols}})
+        self.model.subs(
+            **{name: value for name, value in values.items() if name in {s.name for s in self.model.free_symbols}}
+        )
         table = [(symbol, exact(name, values[name])) for name, symbol in known.items() if name in values]
         for condition in self.conditions:
             if condition.subs(table) == sympy.false:

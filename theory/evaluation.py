@@ -90,7 +90,9 @@ class Program:
                 base, exponent = arguments
                 done.append(operations["power"](done[base], done[exponent] if isinstance(exponent, int) else exponent))
             elif name == "piecewise":
-                pairs = [(done[value], True if condition is True else done[condition]) for value, condition in arguments]
+                pairs = [
+                    (done[value], True if condition is True else done[condition]) for value, condition in arguments
+                ]
                 done.append(operations["piecewise"](*pairs))
             else:
                 done.append(operations[name](*(done[i] for i in arguments)))
@@ -120,7 +122,7 @@ class Program:
             exponent: Any = node.exp if node.exp.is_number else self._add(node.exp)
             return "power", (self._add(node.base), exponent)
         if isinstance(node, sympy.Piecewise):
-            return "piecewise", tuple((self._add(value), True if condition == True else self._add(condition)) for value, condition in node.args)  # noqa: E712  (sympy's True is no bool)
+            return "piecewise", tuple((self._add(value), self._condition(when)) for value, when in node.args)
         if isinstance(node, Relational) and type(node) in _RELATIONS:
             return _RELATIONS[type(node)], (self._add(node.lhs), self._add(node.rhs))
         if isinstance(node, And | Or):
@@ -132,3 +134,6 @@ class Program:
         if type(node) in _FUNCTIONS:
             return _FUNCTIONS[type(node)], tuple(self._add(argument) for argument in node.args)
         raise InputError(f"{node} has no numeric form here: {type(node).__name__} is not among the known functions")
+
+    def _condition(self, when: Any) -> Any:
+        return True if isinstance(when, BooleanTrue) else self._add(when)

@@ -63,7 +63,9 @@ class FeatureLaw:
             if s.is_odd:
                 return sympy.Integer(0)
             if not s.is_even:
-                raise InputError(f"order={order}: U**order of a two-sided law needs an integer order; see absolute_moment")
+                raise InputError(
+                    f"order={order}: U**order of a two-sided law needs an integer order; see absolute_moment"
+                )
         return self.absolute_moment(s)
 
     def two_sided(self) -> FeatureLaw:
@@ -141,7 +143,9 @@ def feature_law(spec: Any) -> FeatureLaw:
     one_of("law", name, _LAWS)
     values = [parse_number(part, f"parameter of {name}") for part in text.split(",")] if text else []
     if len(values) != (2 if name == "beta" else 0):
-        raise InputError(f"law={spec!r}: {name} takes {'two parameters, as in beta:2,3' if name == 'beta' else 'no parameter'}")
+        raise InputError(
+            f"law={spec!r}: {name} takes {'two parameters, as in beta:2,3' if name == 'beta' else 'no parameter'}"
+        )
     return _LAWS[name](*values)
 
 

@@ -132,7 +132,9 @@ class _Reader:
             return self.condition(node, depth)
         if isinstance(node, ast.Call):
             return self.call(node, depth)
-        raise self.refuse(node, "is not arithmetic; use + - * / ** ( ) and the functions " + ", ".join(sorted(FUNCTIONS)))
+        raise self.refuse(
+            node, "is not arithmetic; use + - * / ** ( ) and the functions " + ", ".join(sorted(FUNCTIONS))
+        )
 
     def expression(self, node: ast.AST, depth: int) -> sympy.Expr:
         value = self.read(node, depth + 1)
@@ -186,12 +188,16 @@ class _Reader:
             raise self.refuse(node.func, "is an unknown function; the functions are " + ", ".join(sorted(FUNCTIONS)))
         least, most = _ARITY.get(name, (1, 1))
         if not least <= len(node.args) <= most:
-            raise self.refuse(node, f"has {len(node.args)} arguments; {name} takes {least if least == most else f'{least} to {most}'}")
+            raise self.refuse(
+                node, f"has {len(node.args)} arguments; {name} takes {least if least == most else f'{least} to {most}'}"
+            )
         arguments = [self.read(argument, depth + 1) for argument in node.args]
         for position, (argument, value) in enumerate(zip(node.args, arguments, strict=True)):
             wants_condition = name == "where" and position == 0
             if isinstance(value, sympy.Expr) == wants_condition and not isinstance(value, bool):
-                raise self.refuse(argument, "is a condition where a number is wanted" if not wants_condition else "is not a condition")
+                raise self.refuse(
+                    argument, "is a condition where a number is wanted" if not wants_condition else "is not a condition"
+                )
         value = FUNCTIONS[name](*arguments)
         if value.is_number and value.has(sympy.nan, sympy.zoo, sympy.oo):
             raise self.refuse(node, "is not finite")

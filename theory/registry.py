@@ -143,7 +143,7 @@ def isotropic(profile: Any) -> Activation:
     raise InputError(f"profile={profile!r} must be a name, a formula in r or a sympy expression")
 
 
-def leaky_relu(slope: Any = _q(1, 100)) -> Activation:
+def leaky_relu(slope: Any = 0.01) -> Activation:
     """max(0, z) + slope min(0, z); slope may be a number or a real symbol."""
     s = exact("slope", slope)
     return Activation(f"leaky-relu:{s}", sympy.Max(0, z) + s * sympy.Min(0, z))

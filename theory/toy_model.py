@@ -8,11 +8,14 @@ from typing import Any
 import sympy
 
 from theory.activations import Activation
-from theory.arguments import InputError, as_density, as_importance, as_positive_count, is_sequence
+from theory.arguments import InputError, as_density, as_importance, as_positive_count, exact, is_sequence
 from theory.features import FeatureLaw, feature_law, uniform
 from theory.registry import activation
 
-__all__ = ["ToyModel"]
+__all__ = ["DENSITY", "ToyModel"]
+
+DENSITY = sympy.Symbol("p", nonnegative=True)
+_UNIFORM = uniform()
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,9 @@ class ToyModel:
     n_features: Any
     n_hidden: Any
     activation: Activation
-    density: Any = sympy.Symbol("p", nonnegative=True)
-    law: FeatureLaw = uniform()
-    importance: Any = sympy.Integer(1)
+    density: Any = DENSITY
+    law: FeatureLaw = _UNIFORM
+    importance: Any = 1
     bias: bool = False
 
     def __post_init__(self) -> None:
@@ -61,7 +64,9 @@ class ToyModel:
         if not self.n_features.is_number:
             raise InputError(f"{name} has one value per feature, but n_features={self.n_features} is a symbol")
         if len(value) != int(self.n_features):
-            raise InputError(f"{name} has {len(value)} values for n_features={self.n_features}; give one value or one per feature")
+            raise InputError(
+                f"{name} has {len(value)} values for n_features={self.n_features}; give one value or one per feature"
+            )
         entries = tuple(check(f"{name}[{i}]", entry) for i, entry in enumerate(value))
         return entries[0] if len(set(entries)) == 1 else entries
 
@@ -117,9 +122,8 @@ class ToyModel:
 
     def subs(self, **values: Any) -> ToyModel:
         """The same model with symbols, given by name, replaced by numbers: model.subs(n=6, m=2, p=0.01)."""
-        from theory.arguments import exact
-
-        table = {symbol: exact(symbol.name, values[symbol.name]) for symbol in self.free_symbols if symbol.name in values}
+        named = [symbol for symbol in self.free_symbols if symbol.name in values]
+        table = {symbol: exact(symbol.name, values[symbol.name]) for symbol in named}
         put = lambda value: tuple(v.subs(table) for v in value) if isinstance(value, tuple) else value.subs(table)  # noqa: E731
         return replace(
             self,
@@ -133,7 +137,8 @@ class ToyModel:
     def describe(self) -> str:
         """One line for tables and titles."""
         bias = "bias" if self.bias else "no bias"
-        parts = [f"{self.activation.name}", f"n={self.n_features}", f"m={self.n_hidden}", f"p={_short(self.density)}", str(self.law), bias]
+        sizes = [f"n={self.n_features}", f"m={self.n_hidden}", f"p={_short(self.density)}"]
+        parts = [self.activation.name, *sizes, str(self.law), bias]
         if self.importance != 1:
             parts.append(f"I={_short(self.importance)}")
         return ", ".join(parts)

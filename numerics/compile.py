@@ -58,9 +58,8 @@ def compile_activation(activation: Activation, backend: str = "numpy") -> Callab
         InputError: unknown backend, or free parameters (a symbolic exponent) left in the activation.
     """
     if activation.parameters:
-        raise InputError(
-            f"activation {activation.name!r} has free parameters {sorted(map(str, activation.parameters))}; substitute numbers first"
-        )
+        names = ", ".join(sorted(map(str, activation.parameters)))
+        raise InputError(f"activation {activation.name!r} has the free parameters {names}; substitute numbers first")
     return _compiled_activation(activation, one_of("backend", backend, _TABLES))
 
 

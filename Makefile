@@ -1,0 +1,50 @@
+# Each target does its own set-up; a second run finds it done.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= report
+
+.PHONY: help setup report report-full test lint format bench clean
+
+help:
+	@echo "make report       derive, compute, train, check, and write $(OUT)/index.html (about two minutes)"
+	@echo "make report-full  the same with the full sweep"
+	@echo "make test         linter, formatter, type checker and every test"
+	@echo "make lint         linter, formatter and type checker only"
+	@echo "make format       rewrite the sources in the project's format"
+	@echo "make bench        time against what one would use instead, as ratios"
+	@echo "make clean        remove the environment, caches and outputs"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+report: $(READY)
+	$(BIN)/superposition report --out $(OUT)
+
+report-full: $(READY)
+	$(BIN)/superposition report --full --out $(OUT)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python benchmarks/expected_loss.py
+
+clean:
+	rm -rf $(VENV) build dist report runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -136,10 +136,10 @@ def feature_law(spec: Any) -> FeatureLaw:
         return spec
     if not isinstance(spec, str):
         raise InputError(f"law={spec!r} must be a FeatureLaw or a name: {', '.join(_LAWS)}")
-    word = spec.strip().lower().replace("-", "_")
-    if word.startswith("two_sided:"):
-        return feature_law(word.removeprefix("two_sided:")).two_sided()
-    name, _, text = word.partition(":")
+    name, _, text = spec.strip().partition(":")
+    name = name.lower().replace("-", "_")
+    if name == "two_sided":
+        return feature_law(text).two_sided()
     one_of("law", name, _LAWS)
     values = [parse_number(part, f"parameter of {name}") for part in text.split(",")] if text else []
     if len(values) != (2 if name == "beta" else 0):

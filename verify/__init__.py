@@ -8,15 +8,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from verify.verdicts import Verdict
-
 if TYPE_CHECKING:
     from verify.bounds import check_bound
     from verify.symmetry import assert_equivariance, check_equivariance
     from verify.training import Protocol, train
+    from verify.verdicts import Verdict
 
 _HOMES = {
     "Protocol": "verify.training",
+    "Verdict": "verify.verdicts",
     "assert_equivariance": "verify.symmetry",
     "check_bound": "verify.bounds",
     "check_equivariance": "verify.symmetry",

@@ -1,0 +1,236 @@
+"""The `superposition` command: argument parsing and exit codes. What each command does is in `verify.commands`.
+
+Exit codes: 0 proved or supported (or done), 1 refuted, 3 undecided, 2 misuse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from typing import Any, NoReturn
+
+__all__ = ["build_parser", "main"]
+
+MISUSE, INTERRUPTED = 2, 130
+
+_ACTIVATION_HELP = (
+    "a registered name (relu, gelu, tanh, ...), a family (power:2, rectified-power:1.5, signed-power:3, leaky-relu:0.1, "
+    "isotropic:tanh) or a formula in z such as 'max(0, z)**2'"
+)
+_LAW_HELP = (
+    "law of an active feature: uniform, binary, exponential, half-normal, beta:A,B; prefix two-sided: for a random sign"
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of repeating the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(MISUSE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command; importing it loads nothing heavier than argparse."""
+    parser = _Parser(
+        prog="superposition",
+        description="Theory of superposition and activation symmetry: derive, compute, train, check.",
+        epilog="exit codes: 0 proved or supported, 1 refuted, 3 undecided, 2 misuse",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"superposition {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    _add_bounds(commands)
+    _add_loss(commands)
+    _add_symmetry(commands)
+    _add_train(commands)
+    _add_report(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: the words after `superposition`; by default those of the process.
+    """
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; finished work is kept where the command has an output folder\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has left; nothing is wrong, and nothing more may be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from theory.arguments import InputError
+
+    commands: Any = import_module("verify.commands")
+    try:
+        output = getattr(commands, arguments.command)(arguments)
+        commands.deliver(output, as_json=arguments.json, out=getattr(arguments, "out_file", None))
+    except (InputError, OSError) as problem:
+        sys.stderr.write(f"superposition {arguments.command}: error: {' '.join(str(problem).split())}\n")
+        return MISUSE
+    return int(output.exit_code)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("superposition-theory")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _command(commands: Any, name: str, summary: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog="examples:\n" + "\n".join(f"  superposition {name} {example}" for example in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for machines instead of tables")
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default 0)")
+    return parser
+
+
+def _add_setting(parser: argparse.ArgumentParser, density_required: bool = False) -> None:
+    parser.add_argument("--activation", "-a", required=True, metavar="SIGMA", help=_ACTIVATION_HELP)
+    density = parser.add_mutually_exclusive_group(required=density_required)
+    density.add_argument(
+        "-p", "--density", metavar="P", help="probability that a feature is active, one or n values (a,b,c)"
+    )
+    density.add_argument("--sparsity", metavar="S", help="1 - density, instead of -p")
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument(
+        "--importance", default="1", metavar="I", help="weight of each squared error, one or n values (a,b,c)"
+    )
+
+
+def _add_sizes(parser: argparse.ArgumentParser, required: bool) -> None:
+    symbolic = "" if required else "; left out, it stays a symbol"
+    parser.add_argument("-n", "--features", required=required, metavar="N", help=f"number of features{symbolic}")
+    parser.add_argument("-m", "--hidden", required=required, metavar="M", help=f"hidden dimension{symbolic}")
+
+
+def _add_bounds(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "bounds",
+        "print every bound that applies and the interval they leave, or check a bound of your own",
+        [
+            "--activation power:2 -n 6 -m 2 -p 0.01",
+            "--activation power:2                      # in symbols",
+            "--activation relu -n 5 -m 2 --of sparse --claim 'n/3 - 2*m/3' --side lower",
+        ],
+    )
+    _add_setting(parser)
+    _add_sizes(parser, required=False)
+    parser.add_argument("--bias", action="store_true", help="the model has a bias (bounds for b = 0 then do not apply)")
+    parser.add_argument(
+        "--of",
+        choices=("sparse", "loss"),
+        help="sparse: c* = lim L*/p; loss: L* at density p (default: both where p is given)",
+    )
+    parser.add_argument("--claim", metavar="FORMULA", help="your own bound, a formula in n, m, p; prints a verdict")
+    parser.add_argument("--side", choices=("lower", "upper"), help="which side the claim bounds")
+    parser.add_argument(
+        "--derivation", action="store_true", help="print assumptions and derivation of every bound, re-checked"
+    )
+    parser.add_argument(
+        "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"
+    )
+
+
+def _add_loss(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "loss",
+        "compute the expected loss of given weights, with an error",
+        [
+            "--activation relu -p 0.05 --weights W.npy --bias b.npy",
+            "--activation power:2 -p 0.05 --weights W.csv --method all",
+        ],
+    )
+    _add_setting(parser, density_required=True)
+    parser.add_argument("--weights", required=True, metavar="FILE", help="W of shape (m, n), as .npy, .csv or .txt")
+    parser.add_argument("--bias", dest="bias_file", metavar="FILE", help="b of shape (n,), as .npy, .csv or .txt")
+    parser.add_argument(
+        "--method",
+        choices=("auto", "exact", "quadrature", "monte_carlo", "all"),
+        default="auto",
+        help="route (default auto); all compares every route that applies",
+    )
+    parser.add_argument("--rtol", type=float, default=1e-8, help="relative error asked for (default 1e-8)")
+    parser.add_argument(
+        "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"
+    )
+
+
+def _add_symmetry(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "symmetry",
+        "derive the equivariance group of an activation, or check a claimed one",
+        [
+            "tanh -n 3                     # derive the group",
+            "tanh -n 2 --group O           # check a claim",
+            "isotropic:tanh -n 3 --group O",
+        ],
+    )
+    parser.add_argument("activation", metavar="SIGMA", help=_ACTIVATION_HELP)
+    parser.add_argument(
+        "-n", "--features", default="3", metavar="N", help="dimension of the space it acts on (default 3)"
+    )
+    parser.add_argument(
+        "--group", metavar="G", help="claimed group: S, B, O, SO, GL, CO, 'R+ wr S', 'R* wr S', Stab1, trivial"
+    )
+    parser.add_argument(
+        "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"
+    )
+
+
+def _add_train(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "train",
+        "train tied autoencoders, many seeds at once, and set them beside the theory",
+        [
+            "--activation power:2 -n 6 -m 3 -p 0.01 --seeds 8",
+            "--activation relu -n 5 -m 2 -p 0.05 --bias --out runs/pentagon.nc",
+        ],
+    )
+    _add_setting(parser, density_required=True)
+    _add_sizes(parser, required=True)
+    parser.add_argument("--bias", action="store_true", help="train a bias as well")
+    parser.add_argument("--seeds", type=int, default=8, help="how many seeds (default 8)")
+    parser.add_argument("--steps", type=int, help="optimiser steps (default: the protocol's)")
+    parser.add_argument("--out", dest="dataset", metavar="FILE.nc", help="also write weights and losses as NetCDF")
+
+
+def _add_report(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "report",
+        "derive, compute, train and check everything, and write one HTML page",
+        ["--out report", "--full --out report-full"],
+    )
+    parser.add_argument(
+        "--out", default="report", metavar="DIR", help="folder of the page, figures and data (default report)"
+    )
+    parser.add_argument("--full", action="store_true", help="the full sweep instead of the two-minute one")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

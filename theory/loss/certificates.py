@@ -1,0 +1,154 @@
+"""Proof objects that anyone can re-check exactly, without trusting the search that found them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sympy
+
+from theory.arguments import InputError
+from theory.loss.gegenbauer import gegenbauer_coefficients
+
+__all__ = ["LinearProgrammingCertificate", "read_certificate"]
+
+FORMAT, VERSION = "superposition-theory certificate", 1
+_t = sympy.Symbol("t", real=True)
+_MAX_DEGREE, _MAX_ROOT, _MAX_DIGITS, _MAX_BYTES = 80, 12, 200, 200_000
+
+
+@dataclass(frozen=True)
+class LinearProgrammingCertificate:
+    """h = sum_l coefficients[l] P_l, a minorant of the kernel that proves an upper bound on the capacity.
+
+    Attributes:
+        m: hidden dimension; P_l are the Gegenbauer polynomials of S^(m-1) with P_l(1) = 1.
+        n: number of features, or None for a bound that holds for every n.
+        exponent: rational a > 0 of the kernel f(t) = t_+^(2a) + negative t_-^(2a).
+        negative: rational in [0, 1].
+        coefficients: rational h_0, h_1, ...
+    """
+
+    m: int
+    n: int | None
+    exponent: sympy.Rational
+    negative: sympy.Rational
+    coefficients: tuple[sympy.Rational, ...]
+
+    @cached_property
+    def polynomial(self) -> sympy.Poly:
+        """h as a polynomial in t, exact."""
+        powers = [sympy.Integer(0)] * len(self.coefficients)
+        for degree, weight in enumerate(self.coefficients):
+            for power, value in enumerate(gegenbauer_coefficients(degree, self.m)):
+                powers[power] += weight * value
+        return sympy.Poly(powers[::-1], _t, domain="QQ")
+
+    @property
+    def capacity(self) -> sympy.Rational:
+        """The proved bound: K* <= 1/(h_0 + (1 - h(1))/n), exact."""
+        share = sympy.Integer(0) if self.n is None else (1 - sum(self.coefficients)) / self.n
+        return 1 / (self.coefficients[0] + share)
+
+    def check(self) -> str | None:
+        """None where the certificate proves its bound; else the reason it does not. All arithmetic is exact."""
+        if any(value < 0 for value in self.coefficients[1:]):
+            return "a coefficient h_l with l >= 1 is negative, so its kernel is not positive semidefinite"
+        if not 0 <= self.negative <= 1:
+            return f"negative={self.negative} is outside [0, 1]"
+        if self.m == 1:
+            return None if self._holds_at_plus_minus_one() else "h exceeds the kernel at t = 1 or t = -1"
+        if not self._stays_below(self.polynomial, sympy.Integer(1)):
+            return "h exceeds the kernel f somewhere on [0, 1]"
+        mirrored = self.polynomial.compose(sympy.Poly(-_t, _t, domain="QQ"))
+        if not self._stays_below(mirrored, self.negative):
+            return "h exceeds the kernel f somewhere on [-1, 0]"
+        if not self.coefficients[0] + (0 if self.n is None else (1 - sum(self.coefficients)) / self.n) > 0:
+            return "h_0 + (1 - h(1))/n is not positive, so nothing follows"
+        return None
+
+    def _holds_at_plus_minus_one(self) -> bool:
+        return self.polynomial.eval(1) <= 1 and self.polynomial.eval(-1) <= self.negative
+
+    def _stays_below(self, h: sympy.Poly, weight: sympy.Rational) -> bool:
+        """Whether weight t^(2a) - h(t) > 0 on [0, 1], by Sturm's theorem after t = u^Q."""
+        power = 2 * self.exponent
+        stretched = h.compose(sympy.Poly(_t**power.q, _t, domain="QQ"))
+        gap = sympy.Poly(weight * _t**power.p, _t, domain="QQ") - stretched
+        return bool(gap.eval(0) > 0 and gap.eval(1) > 0 and gap.count_roots(0, 1) == 0)
+
+    def to_json(self) -> str:
+        """The certificate as a small JSON text."""
+        data = {
+            "format": FORMAT,
+            "version": VERSION,
+            "kind": "linear-programming",
+            "statement": "n unit vectors in R^m have capacity at most `capacity` under t_+^(2a) + negative t_-^(2a)",
+            "m": self.m,
+            "n": self.n,
+            "exponent": str(self.exponent),
+            "negative": str(self.negative),
+            "coefficients": [str(value) for value in self.coefficients],
+            "capacity": str(self.capacity),
+        }
+        return json.dumps(data, indent=1)
+
+
+def read_certificate(text: str) -> LinearProgrammingCertificate:
+    """The certificate a JSON text holds, re-checked from scratch.
+
+    Raises:
+        InputError: not a certificate, damaged, or one whose statement does not follow; the message says why.
+    """
+    if len(text) > _MAX_BYTES:
+        raise InputError(f"certificate has {len(text)} characters; at most {_MAX_BYTES} are read")
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as problem:
+        raise InputError(f"certificate is not JSON: {problem}") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise InputError(f"certificate lacks the field format={FORMAT!r}")
+    if data.get("version") != VERSION or data.get("kind") != "linear-programming":
+        raise InputError(f"certificate of version {data.get('version')!r}, kind {data.get('kind')!r} is unknown here")
+    m, n = data.get("m"), data.get("n")
+    if not _is_count(m) or not (n is None or _is_count(n)):
+        raise InputError(f"certificate has m={m!r}, n={n!r}; both must be integers >= 1 (n may be null)")
+    listed = data.get("coefficients")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= _MAX_DEGREE + 1:
+        raise InputError(f"certificate must list 1 to {_MAX_DEGREE + 1} coefficients")
+    exponent = _rational(data.get("exponent"), "exponent")
+    if exponent <= 0 or exponent.q > _MAX_ROOT or exponent > _MAX_DEGREE:
+        raise InputError(
+            f"certificate has exponent={exponent}; it must be in (0, {_MAX_DEGREE}] with denominator <= {_MAX_ROOT}"
+        )
+    certificate = LinearProgrammingCertificate(
+        m=m,
+        n=n,
+        exponent=exponent,
+        negative=_rational(data.get("negative"), "negative"),
+        coefficients=tuple(_rational(value, f"coefficients[{i}]") for i, value in enumerate(listed)),
+    )
+    reason = certificate.check()
+    if reason is not None:
+        raise InputError(f"certificate proves nothing: {reason}")
+    claimed = _rational(data.get("capacity"), "capacity")
+    if claimed < certificate.capacity:
+        raise InputError(
+            f"certificate claims capacity <= {float(claimed):.12g}, but proves only {float(certificate.capacity):.12g}"
+        )
+    return certificate
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**6
+
+
+def _rational(value: Any, name: str) -> sympy.Rational:
+    text = value if isinstance(value, str) else ""
+    numerator, slash, denominator = text.partition("/")
+    whole = lambda part: part.removeprefix("-").isascii() and part.removeprefix("-").isdigit()  # noqa: E731
+    if len(text) > _MAX_DIGITS or not whole(numerator) or (slash and (not whole(denominator) or int(denominator) <= 0)):
+        raise InputError(f"certificate has {name}={value!r}; write a rational number as a string such as '5/16'")
+    return sympy.Rational(int(numerator), int(denominator) if slash else 1)

@@ -17,8 +17,8 @@ __all__ = ["build_parser", "main"]
 MISUSE, INTERRUPTED = 2, 130
 
 _ACTIVATION_HELP = (
-    "a registered name (relu, gelu, tanh, ...), a family (power:2, rectified-power:1.5, signed-power:3, leaky-relu:0.1, "
-    "isotropic:tanh) or a formula in z such as 'max(0, z)**2'"
+    "a registered name (relu, gelu, tanh, ...), a family (power:2, rectified-power:1.5, signed-power:3, leaky-relu:0.1,"
+    " isotropic:tanh) or a formula in z such as 'max(0, z)**2'"
 )
 _LAW_HELP = (
     "law of an active feature: uniform, binary, exponential, half-normal, beta:A,B; prefix two-sided: for a random sign"
@@ -105,8 +105,10 @@ def _command(commands: Any, name: str, summary: str, examples: Sequence[str]) ->
     return parser
 
 
-def _add_setting(parser: argparse.ArgumentParser, density_required: bool = False) -> None:
-    parser.add_argument("--activation", "-a", required=True, metavar="SIGMA", help=_ACTIVATION_HELP)
+def _add_setting(
+    parser: argparse.ArgumentParser, density_required: bool = False, activation_required: bool = True
+) -> None:
+    parser.add_argument("--activation", "-a", required=activation_required, metavar="SIGMA", help=_ACTIVATION_HELP)
     density = parser.add_mutually_exclusive_group(required=density_required)
     density.add_argument(
         "-p", "--density", metavar="P", help="probability that a feature is active, one or n values (a,b,c)"
@@ -133,9 +135,11 @@ def _add_bounds(commands: Any) -> None:
             "--activation power:2 -n 6 -m 2 -p 0.01",
             "--activation power:2                      # in symbols",
             "--activation relu -n 5 -m 2 --of sparse --claim 'n/3 - 2*m/3' --side lower",
+            "--activation relu -n 5 -m 2 --certificate pentagon.json",
+            "--verify pentagon.json",
         ],
     )
-    _add_setting(parser)
+    _add_setting(parser, activation_required=False)
     _add_sizes(parser, required=False)
     parser.add_argument("--bias", action="store_true", help="the model has a bias (bounds for b = 0 then do not apply)")
     parser.add_argument(
@@ -145,6 +149,12 @@ def _add_bounds(commands: Any) -> None:
     )
     parser.add_argument("--claim", metavar="FORMULA", help="your own bound, a formula in n, m, p; prints a verdict")
     parser.add_argument("--side", choices=("lower", "upper"), help="which side the claim bounds")
+    parser.add_argument(
+        "--certificate", metavar="FILE", help="write the linear-programming certificate of this setting"
+    )
+    parser.add_argument(
+        "--verify", metavar="FILE", help="re-check a certificate from scratch, exactly, and nothing else"
+    )
     parser.add_argument(
         "--derivation", action="store_true", help="print assumptions and derivation of every bound, re-checked"
     )

@@ -44,7 +44,11 @@ def deliver(output: Output, as_json: bool, out: str | None) -> None:
 
 
 def bounds(arguments: argparse.Namespace) -> Output:
-    """Every bound that applies, or the verdict on a claim."""
+    """Every bound that applies, or the verdict on a claim or on a certificate."""
+    if arguments.verify is not None:
+        return _verify_certificate(arguments.verify)
+    if arguments.activation is None:
+        raise InputError("--activation is required (or --verify FILE to re-check a certificate)")
     model = _model(arguments, arguments.features, arguments.hidden, arguments.bias)
     targets = [arguments.of] if arguments.of else ["sparse"] if model.density.free_symbols else ["sparse", "loss"]
     if (arguments.claim is None) != (arguments.side is None):
@@ -54,6 +58,8 @@ def bounds(arguments: argparse.Namespace) -> Output:
 
         verdict = check_bound(model, **{arguments.side: arguments.claim}, of=targets[-1], seed=arguments.seed)
         return Output(str(verdict), verdict.to_dict(), verdict.exit_code)
+    if arguments.certificate is not None:
+        return _write_certificate(model, Path(arguments.certificate))
     found = {of: (theory.lower_bounds(model, of=of), theory.upper_bounds(model, of=of)) for of in targets}
     if not any(lower or upper for lower, upper in found.values()):
         theory.lower_bound(model, of=targets[-1])  # raises the sentence that says why none is known
@@ -263,6 +269,35 @@ def _array(path: str, option: str) -> np.ndarray:
         raise InputError(
             f"{option} {path} is not a readable array of numbers ({problem}); save it with numpy.save"
         ) from None
+
+
+def _verify_certificate(path: str) -> Output:
+    from theory.loss.certificates import parse_certificate, why_rejected
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"--verify {path} is not a text file, so it is no certificate") from None
+    certificate, claimed = parse_certificate(text)
+    reason = why_rejected(certificate, claimed)
+    features = "any number of" if certificate.n is None else certificate.n
+    statement = (
+        f"{features} features in R^{certificate.m} have capacity at most {float(claimed):.12g} "
+        f"under the kernel t_+^{2 * certificate.exponent} + {certificate.negative} t_-^{2 * certificate.exponent}"
+    )
+    status = "proved" if reason is None else "rejected"
+    data = {"status": status, "statement": statement, "capacity": str(claimed), "reason": reason}
+    text = f"{status.upper()}: {statement}" + (
+        "" if reason is None else f"\n  the certificate does not prove it: {reason}"
+    )
+    return Output(text, data, 0 if reason is None else 1)
+
+
+def _write_certificate(model: ToyModel, path: Path) -> Output:
+    bound = theory.lower_bound(model, of="sparse", name="linear-programming")
+    write_atomically(path, bound.certificate.to_json() + "\n")
+    text = f"{bound}\n  certificate in {path}; re-check it with: superposition bounds --verify {path}"
+    return Output(text, {**_bound_data(bound), "certificate": str(path)})
 
 
 def _best(found: list[Bound]) -> float | None:

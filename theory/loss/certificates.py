@@ -12,7 +12,7 @@ import sympy
 from theory.arguments import InputError
 from theory.loss.gegenbauer import gegenbauer_coefficients
 
-__all__ = ["LinearProgrammingCertificate", "read_certificate"]
+__all__ = ["LinearProgrammingCertificate", "parse_certificate", "read_certificate", "why_rejected"]
 
 FORMAT, VERSION = "superposition-theory certificate", 1
 _t = sympy.Symbol("t", real=True)
@@ -102,6 +102,27 @@ def read_certificate(text: str) -> LinearProgrammingCertificate:
     Raises:
         InputError: not a certificate, damaged, or one whose statement does not follow; the message says why.
     """
+    certificate, claimed = parse_certificate(text)
+    reason = why_rejected(certificate, claimed)
+    if reason is not None:
+        raise InputError(f"certificate proves nothing: {reason}")
+    return certificate
+
+
+def why_rejected(certificate: LinearProgrammingCertificate, claimed: sympy.Rational) -> str | None:
+    """None where the certificate proves the claimed capacity; else the reason it does not. Exact arithmetic only."""
+    reason = certificate.check()
+    if reason is None and claimed < certificate.capacity:
+        return f"it claims capacity <= {float(claimed):.12g}, but proves only {float(certificate.capacity):.12g}"
+    return reason
+
+
+def parse_certificate(text: str) -> tuple[LinearProgrammingCertificate, sympy.Rational]:
+    """The certificate a JSON text holds and the capacity it claims, not yet checked.
+
+    Raises:
+        InputError: the text is no certificate, or is damaged.
+    """
     if len(text) > _MAX_BYTES:
         raise InputError(f"certificate has {len(text)} characters; at most {_MAX_BYTES} are read")
     try:
@@ -121,7 +142,7 @@ def read_certificate(text: str) -> LinearProgrammingCertificate:
     exponent = _rational(data.get("exponent"), "exponent")
     if exponent <= 0 or exponent.q > _MAX_ROOT or exponent > _MAX_DEGREE:
         raise InputError(
-            f"certificate has exponent={exponent}; it must be in (0, {_MAX_DEGREE}] with denominator <= {_MAX_ROOT}"
+            f"certificate has exponent={exponent}; it must be in (0, {_MAX_DEGREE}], denominator <= {_MAX_ROOT}"
         )
     certificate = LinearProgrammingCertificate(
         m=m,
@@ -130,15 +151,7 @@ def read_certificate(text: str) -> LinearProgrammingCertificate:
         negative=_rational(data.get("negative"), "negative"),
         coefficients=tuple(_rational(value, f"coefficients[{i}]") for i, value in enumerate(listed)),
     )
-    reason = certificate.check()
-    if reason is not None:
-        raise InputError(f"certificate proves nothing: {reason}")
-    claimed = _rational(data.get("capacity"), "capacity")
-    if claimed < certificate.capacity:
-        raise InputError(
-            f"certificate claims capacity <= {float(claimed):.12g}, but proves only {float(certificate.capacity):.12g}"
-        )
-    return certificate
+    return certificate, _rational(data.get("capacity"), "capacity")
 
 
 def _is_count(value: Any) -> bool:

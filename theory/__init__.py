@@ -4,6 +4,10 @@ from theory.activations import Activation, PowerForm, power, rectified_power, si
 from theory.arguments import InputError
 from theory.bound import Bound, Step
 from theory.features import FeatureLaw, beta, binary, exponential, feature_law, half_normal, uniform
+from theory.loss.capacity import capacity, effective_dimension, law_constant
+from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
+from theory.loss.lower_bounds import lower_bound, lower_bounds
+from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.toy_model import ToyModel
 
@@ -19,13 +23,23 @@ __all__ = [
     "activation_names",
     "beta",
     "binary",
+    "capacity",
+    "effective_dimension",
     "exponential",
     "feature_law",
     "half_normal",
     "isotropic",
+    "law_constant",
     "leaky_relu",
+    "lower_bound",
+    "lower_bounds",
+    "optimal_scale",
     "power",
     "rectified_power",
     "signed_power",
+    "sparse_coefficient",
+    "sparse_optimum",
     "uniform",
+    "upper_bound",
+    "upper_bounds",
 ]

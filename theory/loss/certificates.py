@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import sympy
 
@@ -154,7 +154,7 @@ def parse_certificate(text: str) -> tuple[LinearProgrammingCertificate, sympy.Ra
     return certificate, _rational(data.get("capacity"), "capacity")
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**6
 
 

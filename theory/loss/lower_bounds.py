@@ -1,0 +1,446 @@
+"""What no weights can beat: lower bounds on the optimal loss, at first order and at every density.
+
+Source: docs/theory.md, T3, T5, T6, T9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import sympy
+
+from theory.arguments import InputError, one_of
+from theory.bound import Bound, Step
+from theory.loss.capacity import SparseConstants, effective_dimension, sparse_constants
+from theory.toy_model import ToyModel
+
+__all__ = ["LOWER_BOUNDS", "capacity_bounds", "lower_bound", "lower_bounds"]
+
+_THEORY = "docs/theory.md"
+_q = sympy.Rational
+_GENERIC = sympy.Symbol("m", integer=True, positive=True)
+
+
+def lower_bounds(model: ToyModel, of: str = "loss") -> list[Bound]:
+    """Every lower bound known for the model, the largest first where they are numbers.
+
+    Args:
+        model: any toy model; n, m, p may be symbols.
+        of: "loss" for L* at the model's density, "sparse" for c* = lim L*/p.
+
+    Returns:
+        Proved bounds; empty where none is known.
+
+    Raises:
+        InputError: unknown `of`.
+    """
+    one_of("of", of, ("loss", "sparse"))
+    found = [bound for build in _BUILDERS[of].values() for bound in [build(model)] if bound is not None]
+    if all(bound.value is not None for bound in found):
+        found.sort(key=lambda bound: -float(bound.expr))
+    return found
+
+
+def lower_bound(model: ToyModel, of: str = "loss", name: str | None = None) -> Bound:
+    """The best lower bound known for the model, or a named one.
+
+    Args:
+        model: the setting; n, m, p may be symbols.
+        of: "loss" for L* at the model's density, "sparse" for c* = lim L*/p.
+        name: one of `LOWER_BOUNDS`; by default the largest (with symbols: the most general).
+
+    Raises:
+        InputError: none is known for this setting, or the named one does not apply; the message says why.
+    """
+    one_of("of", of, ("loss", "sparse"))
+    if name is not None:
+        one_of("name", name, LOWER_BOUNDS)
+        bound = _BUILDERS[of][name](model) if name in _BUILDERS[of] else None
+        if bound is None:
+            raise InputError(f"lower bound {name!r} of {of!r} does not apply to {model.describe()}{_why_none(model)}")
+        return bound
+    found = lower_bounds(model, of)
+    if not found:
+        raise InputError(f"no lower bound of {of!r} is known for {model.describe()}{_why_none(model)}")
+    return found[0]
+
+
+def _why_none(model: ToyModel) -> str:
+    if model.activation.power_form is None:
+        return f": {model.activation.name} is no power activation"
+    if isinstance(model.density, tuple):
+        return ": the bounds need one density for all features"
+    if model.bias:
+        return ": with a bias only the rank bound of monomials is known (the no-bias bounds do not hold)"
+    return ""
+
+
+# --- capacity: upper bounds on K* ------------------------------------------------------------------------------------
+
+
+def capacity_bounds(model: ToyModel) -> dict[str, tuple[sympy.Expr, tuple[Step, ...], str]]:
+    """Closed-form upper bounds on the capacity K*, by name, with their derivation and equality case."""
+    constants = sparse_constants(model.law, model.activation)
+    return {name: found for name, build in _CAPACITIES.items() if (found := build(model, constants)) is not None}
+
+
+def _cardinality(model: ToyModel, constants: SparseConstants) -> tuple[sympy.Expr, tuple[Step, ...], str]:
+    n = model.n_features
+    steps = (
+        Step("E(W) = sum_ij a_i a_j f(cos_ij) >= sum_i a_i^2, since f >= 0 and f(1) = 1"),
+        Step("Cauchy-Schwarz: sum_i a_i^2 >= s^2/n with s = sum_i a_i, so K = s^2/E <= n"),
+    )
+    return n, steps, "no interference: all off-diagonal f(cos_ij) = 0 and equal norms (orthogonal features, n <= m)"
+
+
+def _sidelnikov(model: ToyModel, constants: SparseConstants) -> tuple[sympy.Expr, tuple[Step, ...], str] | None:
+    if constants.kernel.negative != 1:
+        return None
+    k, m = constants.kernel.exponent, model.n_hidden
+    if not k.is_integer and not k.is_number:
+        return None
+    k = sympy.ceiling(k)
+    dimension = effective_dimension(m, k)
+    steps = [] if k == constants.kernel.exponent else [Step("f(t) = |t|^(2a) >= t^(2k) on [-1, 1] for k = ceil(a)")]
+    steps += [
+        Step("with T = sum_i W_i^(x 2k) and S = E u^(x 2k), u uniform on the sphere: <T, T> = sum_ij G_ij^(2k) = E(W)"),
+        Step("<S, S> = E <u, v>^(2k) = 1/D and <T, S> = s/D by rotation invariance"),
+        Step("Cauchy-Schwarz <T, S>^2 <= <T, T><S, S> gives E >= s^2/D, so K <= D"),
+    ]
+    if k.is_number:
+        x, half = _GENERIC, _q(1, 2)
+        ratio = sympy.gamma(x / 2 + k) * sympy.gamma(half) / (sympy.gamma(x / 2) * sympy.gamma(k + half))
+        identity = sympy.Eq(effective_dimension(x, k), ratio, evaluate=False)
+        steps.append(Step("D = prod_(j<k) (m + 2j)/(2j + 1) is the inverse 2k-th moment of a coordinate", identity))
+    equality = (
+        "the antipodal double of the features, weighted by a_i, is a spherical (2k+1)-design (possible for n large)"
+    )
+    return dimension, tuple(steps), equality
+
+
+def _relu_capacity(model: ToyModel, constants: SparseConstants) -> tuple[sympy.Expr, tuple[Step, ...], str] | None:
+    """T5(e): needs only f >= t_+^2, which holds for every exponent a <= 1 whatever r_ >= 0."""
+    if constants.kernel.exponent.is_number is False or constants.kernel.exponent > 1 or constants.kernel.negative == 1:
+        return None
+    m = model.n_hidden
+    c = _near_optimal_c(m)
+    value = 1 / (c / m - 4 * c**3 / (27 * (1 - c) ** 2))
+    t = sympy.Symbol("t", real=True)
+    h = (1 - c) * t**3 + c * t**2 - 4 * c**3 / (27 * (1 - c) ** 2)
+    root = -2 * c / (3 * (1 - c))
+    steps = (
+        Step(f"minorant h(t) = (1-c) t^3 + c t^2 - 4c^3/(27(1-c)^2) of f, with c = {c}"),
+        Step("on t < 0: h has its maximum where h' = 0, and it is 0 there", sympy.Eq(h.subs(t, root), 0)),
+        Step("on 0 <= t <= 1: f - h >= t^2 - h = (1-c) t^2 (1 - t) + 4c^3/(27(1-c)^2) > 0",
+             sympy.Eq(t**2 - h, (1 - c) * t**2 * (1 - t) + 4 * c**3 / (27 * (1 - c) ** 2))),
+        Step("t^3 and t^2 - 1/m are positive definite on the sphere, so E >= s^2 (c/m - 4c^3/(27(1-c)^2))"),
+    )  # fmt: skip
+    return value, steps, "not attained; for large m it grows like m^(3/2)"
+
+
+@cache
+def _near_optimal_c(m: sympy.Expr) -> sympy.Expr:
+    """A rational c in (0, 1) close to the maximiser of c/m - 4c^3/(27(1-c)^2); any such c gives a valid bound.
+
+    The derivative vanishes where 4c^2(3 - c)/(27(1-c)^3) = 1/m; for a symbolic m, c = 3/(2 sqrt(m) + 3) is within a
+    few per cent of it: it equals the large-m solution 3/(2 sqrt(m)) there and stays below 1.
+    """
+    if not m.is_number:
+        return 3 / (2 * sympy.sqrt(m) + 3)
+    low, high = _q(0), _q(1)
+    for _ in range(30):
+        middle = (low + high) / 2
+        if 4 * middle**2 * (3 - middle) / (27 * (1 - middle) ** 3) < 1 / m:
+            low = middle
+        else:
+            high = middle
+    return _q(round(low * 10**6), 10**6)
+
+
+_CAPACITIES: dict[str, Callable[[ToyModel, SparseConstants], Any]] = {
+    "cardinality": _cardinality,
+    "sidelnikov": _sidelnikov,
+    "relu-capacity": _relu_capacity,
+}
+
+
+# --- the sparse limit ------------------------------------------------------------------------------------------------
+
+
+def _sparse_by(name: str, source: str) -> Callable[[ToyModel], Bound | None]:
+    def build(model: ToyModel) -> Bound | None:
+        if not _has_sparse_theory(model):
+            return None
+        if isinstance(model.importance, tuple):
+            return _layer_cake(model, name, source)
+        constants = sparse_constants(model.law, model.activation)
+        found = capacity_bounds(model).get(name)
+        if found is None:
+            return None
+        cap, steps, equality = found
+        n, scale = model.n_features, model.importance
+        expr = scale * (
+            n * constants.second_moment - constants.kappa * (cap if name == "cardinality" else sympy.Min(n, cap))
+        )
+        return Bound(
+            name=name,
+            side="lower",
+            of="sparse",
+            expr=expr if expr.free_symbols else sympy.simplify(expr),
+            model=model,
+            assumptions=_assumptions(model),
+            derivation=(*scale_out_steps(), *steps),
+            equality=equality,
+            source=f"{_THEORY}, {source}",
+        )
+
+    return build
+
+
+def _linear_programming(model: ToyModel) -> Bound | None:
+    if not _has_sparse_theory(model) or not model.n_features.is_number or not model.n_hidden.is_number:
+        return None
+    constants = sparse_constants(model.law, model.activation)
+    kernel = constants.kernel
+    if not (kernel.exponent.is_Rational and kernel.negative.is_Rational and 0 <= kernel.negative <= 1):
+        return None
+    if isinstance(model.importance, tuple):
+        return _layer_cake(model, "linear-programming", "T5, T9(a)")
+    certificate = _certificate(int(model.n_features), int(model.n_hidden), kernel.exponent, kernel.negative)
+    n = model.n_features
+    cap = sympy.Min(n, certificate.capacity)
+    return Bound(
+        name="linear-programming",
+        side="lower",
+        of="sparse",
+        expr=model.importance * (n * constants.second_moment - constants.kappa * cap),
+        model=model,
+        assumptions=_assumptions(model),
+        derivation=(
+            *scale_out_steps(),
+            Step("h = sum_l h_l P_l with h_l >= 0 for l >= 1 lies below f on [-1, 1]: exact, by Sturm's theorem"),
+            Step("each P_l is positive definite on the sphere, so K <= 1/(h_0 + (1 - h(1))/n)"),
+        ),
+        certificate=certificate,
+        equality="h = f at every cosine of the code, and the code is a design in every degree with h_l > 0",
+        source=f"{_THEORY}, T5",
+    )
+
+
+@cache
+def _certificate(n: int, m: int, exponent: sympy.Rational, negative: sympy.Rational) -> Any:
+    from theory.loss.linear_programming import linear_programming_certificate
+
+    return linear_programming_certificate(n, m, exponent, negative)
+
+
+def _layer_cake(model: ToyModel, name: str, source: str) -> Bound | None:
+    """T9(a): L is linear in the importances, so sorted layers of equal importance add up."""
+    ordered = sorted(model.importances, key=lambda value: -float(value))
+    total: sympy.Expr = sympy.Integer(0)
+    certificates = []
+    for r, (here, below) in enumerate(zip(ordered, [*ordered[1:], sympy.Integer(0)], strict=True), 1):
+        if here == below:
+            continue
+        layer = _BUILDERS["sparse"][name](model.replace(n_features=r, importance=1))
+        if layer is None:
+            return None
+        certificates.append(layer.certificate)
+        total += (here - below) * layer.expr
+    return Bound(
+        name=name,
+        side="lower",
+        of="sparse",
+        expr=sympy.simplify(total),
+        model=model,
+        assumptions=_assumptions(model),
+        derivation=(
+            Step("c(W, I) = sum_r (I_(r) - I_(r+1)) c(W, the r most important features alone), by linearity in I"),
+            Step("each term is at least the bound for r features of importance 1 at the same m"),
+        ),
+        certificate=certificates if certificates[0] is not None else None,
+        equality="one W is optimal for every layer at once",
+        source=f"{_THEORY}, {source}, T9(a)",
+    )
+
+
+def _has_sparse_theory(model: ToyModel) -> bool:
+    if model.bias or isinstance(model.density, tuple) or model.activation.power_form is None:
+        return False
+    return isinstance(model.importance, tuple) is False or bool(model.n_features.is_number)
+
+
+def _assumptions(model: ToyModel) -> tuple[str, ...]:
+    return (
+        "b = 0",
+        "the activation is homogeneous: sigma(lambda z) = lambda^a sigma(z) for lambda > 0",
+        "features are independent and active with the same probability p",
+    )
+
+
+@cache
+def scale_out_steps() -> tuple[Step, ...]:
+    """T1 and T2: from the loss to the capacity."""
+    s, energy, gain, cost, big = sympy.symbols("s E M_1 M_d Lambda", positive=True)
+    quadratic = -2 * gain * s * big + cost * energy * big**2
+    best = gain * s / (cost * energy)
+    return (
+        Step("one active feature: c(W) = n mu_2 - 2 M_1 s + M_d E(W), s = sum_i |W_i|^(2a), by homogeneity"),
+        Step(
+            "scaling W multiplies s by Lambda and E by Lambda^2; the best Lambda is M_1 s/(M_d E)",
+            sympy.Eq(sympy.diff(quadratic, big).subs(big, best), 0, evaluate=False),
+        ),
+        Step(
+            "there c = n mu_2 - (M_1^2/M_d) (s^2/E) = n mu_2 - kappa K(W)",
+            sympy.Eq(quadratic.subs(big, best), -(gain**2) / cost * s**2 / energy, evaluate=False),
+        ),
+    )
+
+
+# --- every density ---------------------------------------------------------------------------------------------------
+
+
+def _best_sparse(model: ToyModel) -> Bound | None:
+    found = lower_bounds(model, of="sparse")
+    if not found:
+        return None
+    if all(bound.value is not None for bound in found):
+        return found[0]
+    by_name = {bound.name: bound for bound in found}
+    return by_name.get("sidelnikov") or by_name.get("relu-capacity") or found[0]
+
+
+def _first_order(model: ToyModel) -> Bound | None:
+    sparse = _best_sparse(model)
+    if sparse is None:
+        return None
+    p, n = model.density, model.n_features
+    return Bound(
+        name="first-order",
+        side="lower",
+        of="loss",
+        expr=p * (1 - p) ** (n - 1) * sparse.expr,
+        model=model,
+        assumptions=sparse.assumptions,
+        derivation=(
+            Step("L(p) = sum over active sets A of p^|A| q^(n-|A|) l_A, with every l_A >= 0"),
+            Step(f"keep |A| = 1: L >= p q^(n-1) c(W) >= p q^(n-1) c*, and c* by {sparse.name!r}"),
+        ),
+        certificate=sparse.certificate,
+        equality="p -> 0",
+        source=f"{_THEORY}, T6(a)",
+    )
+
+
+def _monomial_exponent(model: ToyModel) -> sympy.Expr | None:
+    form = model.activation.power_form
+    if form is None or form.family != "monomial" or not form.exponent.is_number:
+        return None
+    return form.exponent
+
+
+def _rank(model: ToyModel) -> Bound | None:
+    """T6(b): x_hat lies in a space of dimension R whatever W, so n - R principal directions of x are lost."""
+    k = _monomial_exponent(model)
+    if k is None or isinstance(model.density, tuple):
+        return None
+    p, n, m = model.density, model.n_features, model.n_hidden
+    rank = _binomial(m + k, k) - 1 if model.bias else _binomial(m + k - 1, k)
+    variance = p * model.law.moment(2) - p**2 * model.law.moment(1) ** 2
+    if isinstance(model.importance, tuple):
+        ordered = sorted(model.importances, key=lambda value: -float(value))
+        lost: sympy.Expr = sympy.Add(*ordered[int(rank) :]) if rank.is_number else sympy.nan
+        if not rank.is_number:
+            return None
+    else:
+        lost = model.importance * sympy.Max(0, n - rank)
+    kind = "covariance of x, after subtracting the constant vector b^k" if model.bias else "second moment E x x^T"
+    return Bound(
+        name="rank",
+        side="lower",
+        of="loss",
+        expr=lost * variance,
+        model=model,
+        assumptions=(
+            "the activation is the monomial z^k",
+            "features are independent and active with the same probability p",
+        ),
+        derivation=(
+            Step(f"x_hat_j = <w_j^(x k), h^(x k)> lies in a space of dimension at most R = {rank}"),
+            Step(f"so L is at least the sum of the n - R smallest eigenvalues of the {kind}"),
+            Step("that matrix is (p mu_2 - p^2 mu_1^2) Id plus a positive matrix of rank at most one"),
+        ),
+        equality="k = 1: principal components, at every p",
+        source=f"{_THEORY}, T6(b)",
+    )
+
+
+def _combined(model: ToyModel) -> Bound | None:
+    """T6(c): one active feature by the capacity, two or more by the rank."""
+    k, sparse = _monomial_exponent(model), None if model.bias else _best_sparse(model)
+    if k is None or sparse is None or isinstance(model.importance, tuple):
+        return None
+    p, n, m = model.density, model.n_features, model.n_hidden
+    rank = _binomial(m + k - 1, k)
+    mu_1, mu_2 = model.law.moment(1), model.law.moment(2)
+    single = p * (1 - p) ** (n - 1)
+    expr = single * sparse.expr + model.importance * sympy.Max(0, n - rank) * (
+        p * mu_2 - p**2 * mu_1**2 - single * mu_2
+    )
+    return Bound(
+        name="combined",
+        side="lower",
+        of="loss",
+        expr=expr,
+        model=model,
+        assumptions=(*sparse.assumptions, "the activation is the monomial z^k"),
+        derivation=(
+            Step(
+                "given |A| = s >= 2 active features, E x x^T has n - 1 eigenvalues (s/n) mu_2 - s(s-1)/(n(n-1)) mu_1^2"
+            ),
+            Step(f"x_hat lies in a space of dimension at most R = {rank}, so n - R of them are lost"),
+            Step(
+                f"|A| = 1 costs at least c*/n per feature, with c* by {sparse.name!r}; sum over the binomial law of s"
+            ),
+            *_binomial_steps(),
+        ),
+        certificate=sparse.certificate,
+        equality="p -> 0; k = 1 at every p",
+        source=f"{_THEORY}, T6(c)",
+    )
+
+
+@cache
+def _binomial_steps() -> tuple[Step, ...]:
+    p, mu_1, mu_2 = sympy.symbols("p mu_1 mu_2", positive=True)
+    n = 4
+    weight = lambda s: sympy.binomial(n, s) * p**s * (1 - p) ** (n - s)  # noqa: E731
+    eigenvalue = lambda s: _q(s, n) * mu_2 - _q(s * (s - 1), n * (n - 1)) * mu_1**2  # noqa: E731
+    total = sympy.Add(*(weight(s) * eigenvalue(s) for s in range(2, n + 1)))
+    closed = p * mu_2 - p**2 * mu_1**2 - p * (1 - p) ** (n - 1) * mu_2
+    return (
+        Step(
+            "that sum is p mu_2 - p^2 mu_1^2 - p q^(n-1) mu_2 (re-checked at n = 4)",
+            sympy.Eq(sympy.expand(total - closed), 0),
+        ),
+    )
+
+
+def _binomial(top: sympy.Expr, bottom: sympy.Expr) -> sympy.Expr:
+    """C(top, bottom) for an integer bottom, as a polynomial in top."""
+    return sympy.factor(sympy.Mul(*[(top - j) / (bottom - j) for j in range(int(bottom))]))
+
+
+_BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
+    "sparse": {
+        "sidelnikov": _sparse_by("sidelnikov", "T3(a)"),
+        "relu-capacity": _sparse_by("relu-capacity", "T5(e)"),
+        "linear-programming": _linear_programming,
+        "cardinality": _sparse_by("cardinality", "T3"),
+    },
+    "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},
+}
+LOWER_BOUNDS = tuple(name for builders in _BUILDERS.values() for name in builders)
+"""Names of lower bounds, those of the sparse limit first."""

@@ -168,9 +168,7 @@ def capacity(W: Any, activation: Any, law: Any = None) -> sympy.Expr | float:
         if total.is_zero:
             raise InputError("W is zero; its capacity is undefined")
         return (
-            sympy.nsimplify(sympy.simplify(total**2 / energy))
-            if not (total.free_symbols | energy.free_symbols)
-            else total**2 / energy
+            sympy.simplify(total**2 / energy) if not (total.free_symbols | energy.free_symbols) else total**2 / energy
         )
     if total == 0:
         raise InputError("W is zero; its capacity is undefined")
@@ -183,7 +181,7 @@ def gains_and_energy(W: np.ndarray | sympy.Matrix, kernel: Kernel, importances: 
     a_i a_j f(cos_ij) is |G_ij|^(2a) times 1 or r_ by the sign of G_ij, so that zero columns need no special case.
     """
     if isinstance(W, sympy.MatrixBase):
-        gram = (W.T * W).applyfunc(sympy.nsimplify) if not W.free_symbols else W.T * W
+        gram = W.T * W
         n = gram.shape[0]
         shares = [sympy.Integer(1)] * n if importances is None else list(importances)
         a = kernel.exponent

@@ -40,7 +40,7 @@ def sparse_coefficient(model: ToyModel, W: Any) -> sympy.Expr | float:
     whole = constants.second_moment * sympy.Add(*importances)
     if isinstance(weights, sympy.MatrixBase):
         value = whole - 2 * constants.gain * total + constants.cost * energy
-        return value if value.free_symbols else sympy.nsimplify(sympy.simplify(value))
+        return value if value.free_symbols else sympy.simplify(value)
     return float(whole) - 2 * float(constants.gain) * total + float(constants.cost) * energy
 
 

@@ -16,7 +16,7 @@ from theory.bound import Bound, Step
 from theory.loss.capacity import SparseConstants, effective_dimension, sparse_constants
 from theory.loss.expansion import optimal_scale
 from theory.loss.lower_bounds import scale_out_steps
-from theory.toy_model import ToyModel
+from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["UPPER_BOUNDS", "upper_bound", "upper_bounds"]
 
@@ -258,14 +258,17 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
     if moments is None:
         return None
     n, m, p = model.n_features, model.n_hidden, model.density
-    q, gain, cost = 1 - p, constants.gain, constants.cost
+    q, gain, cost = 1 - DENSITY, constants.gain, constants.cost
     both_gain, both_cost = up * moments[0], up**2 * moments[1]
     # One feature of a pair: E x x_hat = A a, E x_hat^2 = B a^2 at gain a, so the loss is p mu_2 - A^2/B.
-    first = p * (q * gain + p * both_gain)
-    second = p * (q * cost + p * both_cost)
+    first = q * gain + DENSITY * both_gain
+    second = q * cost + DENSITY * both_cost
+    # Cancelled before p gets its value: binary features at p = 1 would give 0/0.
+    best_gain = sympy.cancel(first / second).subs(DENSITY, p)
+    saved_by_one = p * sympy.cancel(first**2 / second).subs(DENSITY, p)
     pairs = sympy.Min(m, sympy.Max(0, n - m))
     single = sympy.Max(0, sympy.Min(n, m) - pairs)
-    saved = 2 * pairs * first**2 / second + single * p * constants.kappa
+    saved = 2 * pairs * saved_by_one + single * p * constants.kappa
     expr = sympy.simplify(n * p * constants.second_moment) - saved
     steps = (
         Step("in a pair (w, -w) output 1 is a sigma(x_1 - x_2): E x_1 x_hat_1 = A a and E x_hat_1^2 = B a^2"),
@@ -277,18 +280,18 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
         ),
     )
     return _loss(
-        model, "antipodal", expr, steps, "p -> 0 with n <= 2m", "T7, T10", _pair_construction(model, first, second)
+        model, "antipodal", expr, steps, "p -> 0 with n <= 2m", "T7, T10", _pair_construction(model, best_gain)
     )
 
 
-def _pair_construction(model: ToyModel, first: sympy.Expr, second: sympy.Expr) -> tuple[Any, Any] | None:
+def _pair_construction(model: ToyModel, best_gain: sympy.Expr) -> tuple[Any, Any] | None:
     scaled = _scaled(model, antipodal_weights)
-    if scaled is None or (first / second).free_symbols:
+    if scaled is None or best_gain.free_symbols:
         return None
     W = antipodal_weights(int(model.n_features), int(model.n_hidden))
     constants = sparse_constants(model.law, model.activation)
     exponent = constants.kernel.exponent
-    scale_of_pairs = (first / second) ** (1 / (2 * exponent))
+    scale_of_pairs = best_gain ** (1 / (2 * exponent))
     scale_of_singles = (constants.gain / constants.cost) ** (1 / (2 * exponent))
     for axis in range(W.rows):
         paired = sum(1 for entry in W.row(axis) if entry != 0) == 2
@@ -340,13 +343,13 @@ def _random_directions_loss(model: ToyModel) -> Bound | None:
     saved = n * mean**2 / square
     if mean.is_number and mean <= 0:
         return None
-    expr = n * p * constants.second_moment - (saved if saved.free_symbols else sympy.nsimplify(saved))
+    expr = n * p * constants.second_moment - (saved if saved.free_symbols else sympy.simplify(saved))
     steps = (
         Step("given w_1, the <w_1, w_i> are independent coordinates t_i of unit vectors: zeta = x_1 + sum t_i x_i"),
         Step(
             "at one common gain a: E L = n p mu_2 - 2 a n E x_1 zeta^k + a^2 n E zeta^(2k); the best a gives the bound"
         ),
-        Step("some W does at least as well as the average over W"),
+        Step("some W does no worse than the average over W"),
     )
     return _loss(model, "random-directions", expr, steps, "p -> 0 with n -> oo", "T7(b)")
 

@@ -17,8 +17,23 @@ from theory.loss.capacity import sparse_constants
 
 Q = sympy.Rational
 PENTAGON = sympy.Matrix(2, 5, lambda i, j: [sympy.cos, sympy.sin][i](2 * sympy.pi * j / 5))
-POWERS = [theory.power(1), theory.power(2), theory.power(3), theory.rectified_power(1), theory.rectified_power(1.5), theory.signed_power(0.5), theory.leaky_relu(0.1)]  # fmt: skip
-LAWS = [theory.uniform(), theory.binary(), theory.exponential(), theory.half_normal(), theory.beta(2, 3), theory.uniform().two_sided()]  # fmt: skip
+POWERS = [
+    theory.power(1),
+    theory.power(2),
+    theory.power(3),
+    theory.rectified_power(1),
+    theory.rectified_power(1.5),
+    theory.signed_power(0.5),
+    theory.leaky_relu(0.1),
+]
+LAWS = [
+    theory.uniform(),
+    theory.binary(),
+    theory.exponential(),
+    theory.half_normal(),
+    theory.beta(2, 3),
+    theory.uniform().two_sided(),
+]
 
 
 def polygon(n: int) -> np.ndarray:
@@ -27,7 +42,8 @@ def polygon(n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("m", "a", "value"), [(3, 2, 5), (4, 3, Q(64, 5)), (3, 1.5, 4), (2, 0.75, 1.7972103521), (7, 1, 7), (1, 2.5, 1), (2, 3, Q(64, 20))]
+    ("m", "a", "value"),
+    [(3, 2, 5), (4, 3, Q(64, 5)), (3, 1.5, 4), (2, 0.75, 1.7972103521), (7, 1, 7), (1, 2.5, 1), (2, 3, Q(64, 20))],
 )
 def test_effective_dimension_reference(m: int, a: float, value: object) -> None:
     assert float(theory.effective_dimension(m, a)) == pytest.approx(float(value), rel=1e-10)  # type: ignore[arg-type]
@@ -92,8 +108,13 @@ def test_capacity_reference(W: object, activation: object, value: object) -> Non
 
 @pytest.mark.parametrize(
     ("name", "activation", "value"),
-    [("icosahedron", theory.rectified_power(3), 11.5384615385), ("Clebsch", "relu", 11.4285714286), ("icosahedron", theory.rectified_power(2), 10), ("icosahedron lines", theory.power(2), 5)],
-)  # fmt: skip
+    [
+        ("icosahedron", theory.rectified_power(3), 11.5384615385),
+        ("Clebsch", "relu", 11.4285714286),
+        ("icosahedron", theory.rectified_power(2), 10),
+        ("icosahedron lines", theory.power(2), 5),
+    ],
+)
 def test_capacity_of_codes(name: str, activation: object, value: float) -> None:
     from theory.loss.codes import code
 
@@ -103,7 +124,9 @@ def test_capacity_of_codes(name: str, activation: object, value: float) -> None:
 
 
 @given(st.integers(1, 4), st.integers(1, 6), st.sampled_from(POWERS), st.integers(0, 10**6), st.floats(0.1, 10))
-def test_capacity_does_not_change_with_scale_and_lies_between_one_and_n(m: int, n: int, activation: theory.Activation, seed: int, scale: float) -> None:
+def test_capacity_does_not_change_with_scale_and_lies_between_one_and_n(
+    m: int, n: int, activation: theory.Activation, seed: int, scale: float
+) -> None:
     W = np.random.default_rng(seed).standard_normal((m, n))
     value = theory.capacity(W, activation)
     assert theory.capacity(scale * W, activation) == pytest.approx(value, rel=1e-8)
@@ -127,8 +150,17 @@ def brute_force_sparse_loss(model: ToyModel, W: np.ndarray) -> float:
     return total
 
 
-@given(st.integers(1, 3), st.integers(1, 5), st.sampled_from([theory.power(2), theory.power(3), theory.activation("relu"), theory.rectified_power(2), theory.leaky_relu(0.1)]), st.integers(0, 10**6))  # fmt: skip
-def test_the_sparse_coefficient_is_the_loss_with_one_active_feature(m: int, n: int, activation: theory.Activation, seed: int) -> None:
+@given(
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.sampled_from(
+        [theory.power(2), theory.power(3), theory.activation("relu"), theory.rectified_power(2), theory.leaky_relu(0.1)]
+    ),
+    st.integers(0, 10**6),
+)
+def test_the_sparse_coefficient_is_the_loss_with_one_active_feature(
+    m: int, n: int, activation: theory.Activation, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     W = rng.standard_normal((m, n))
     model = ToyModel(n, m, activation, importance=list(np.round(rng.uniform(0.1, 1, n), 3)))
@@ -163,11 +195,18 @@ def test_the_loss_of_all_supports_tends_to_the_sparse_coefficient() -> None:
     assert loss(1e-6) / 1e-6 == pytest.approx(theory.sparse_coefficient(model, W), rel=1e-4)
 
 
-@pytest.mark.parametrize("activation", [theory.power(2), theory.activation("relu"), theory.rectified_power(1.5)], ids=str)
+@pytest.mark.parametrize(
+    "activation", [theory.power(2), theory.activation("relu"), theory.rectified_power(1.5)], ids=str
+)
 def test_scale_out_is_the_minimum_over_scales(activation: theory.Activation) -> None:
     W = np.random.default_rng(3).standard_normal((2, 4))
     model = ToyModel(4, 2, activation)
-    best = optimize.minimize_scalar(lambda s: theory.sparse_coefficient(model, np.exp(s) * W), bounds=(-5, 3), method="bounded", options={"xatol": 1e-10})  # fmt: skip
+    best = optimize.minimize_scalar(
+        lambda s: theory.sparse_coefficient(model, np.exp(s) * W),
+        bounds=(-5, 3),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
     scaled = theory.optimal_scale(model, W)
     assert theory.sparse_coefficient(model, scaled) == pytest.approx(best.fun, rel=1e-9)
     assert theory.sparse_optimum(model, W) == pytest.approx(best.fun, rel=1e-9)
@@ -189,12 +228,15 @@ def test_the_pentagon_is_exact() -> None:
         (lambda: theory.effective_dimension(3, -1), "a=-1"),
         (lambda: theory.law_constant("uniform", "tanh"), "not homogeneous"),
         (lambda: theory.sparse_coefficient(ToyModel(3, 2, "relu", bias=True), np.ones((2, 3))), "bias=True"),
-        (lambda: theory.sparse_coefficient(ToyModel(3, 2, "relu", density=[0.1, 0.2, 0.3]), np.ones((2, 3))), "density"),
+        (
+            lambda: theory.sparse_coefficient(ToyModel(3, 2, "relu", density=[0.1, 0.2, 0.3]), np.ones((2, 3))),
+            "density",
+        ),
         (lambda: theory.sparse_coefficient(ToyModel(3, 2, "relu"), np.ones((3, 2))), "n_hidden"),
         (lambda: theory.optimal_scale(ToyModel(3, 2, "relu"), np.zeros((2, 3))), "zero"),
         (lambda: theory.sparse_optimum(ToyModel(2, 1, "relu", importance=[1, 0.5]), np.ones((1, 2))), "importance"),
     ],
-)  # fmt: skip
+)
 def test_bad_input(call: object, word: str) -> None:
     with pytest.raises(InputError, match=word):
         call()  # type: ignore[operator]

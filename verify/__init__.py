@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from verify.bounds import check_bound
+    from verify.geometry.dimensionality import feature_dimensionality
     from verify.symmetry import assert_equivariance, check_equivariance
     from verify.training import Protocol, train
     from verify.verdicts import Verdict
@@ -20,11 +21,20 @@ _HOMES = {
     "assert_equivariance": "verify.symmetry",
     "check_bound": "verify.bounds",
     "check_equivariance": "verify.symmetry",
+    "feature_dimensionality": "verify.geometry.dimensionality",
     "train": "verify.training",
 }
 _MODULES = ("plots", "strategies")
 
-__all__ = ["Protocol", "Verdict", "assert_equivariance", "check_bound", "check_equivariance", "train"]
+__all__ = [
+    "Protocol",
+    "Verdict",
+    "assert_equivariance",
+    "check_bound",
+    "check_equivariance",
+    "feature_dimensionality",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

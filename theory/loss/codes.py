@@ -75,7 +75,9 @@ class Code:
         found: dict[sympy.Expr, int] = {}
         for value in sorted(set(cosines[0]), reverse=True):
             (where,) = np.nonzero(cosines[0] == value)
-            dot = sympy.nsimplify(sympy.radsimp(sympy.simplify(_dot(self.vectors[0], self.vectors[where[0]]))))
+            dot = _dot(self.vectors[0], self.vectors[where[0]])
+            # Angles of a polygon are in lowest terms already; simplifying them is slow and changes nothing.
+            dot = dot if dot.has(sympy.cos, sympy.sin) else sympy.radsimp(sympy.simplify(dot))
             found[sympy.Abs(dot) if self.as_lines else dot] = len(where)
         return found
 

@@ -6,14 +6,17 @@ Source: docs/theory.md, T2, T4, T7, T10.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
 from theory.loss.capacity import SparseConstants, effective_dimension, sparse_constants
+from theory.loss.configurations import best_known_configuration
 from theory.loss.expansion import optimal_scale
 from theory.loss.lower_bounds import scale_out_steps
 from theory.toy_model import DENSITY, ToyModel
@@ -21,6 +24,8 @@ from theory.toy_model import DENSITY, ToyModel
 __all__ = ["UPPER_BOUNDS", "upper_bound", "upper_bounds"]
 
 _THEORY = "docs/theory.md"
+# Exact Gram matrices beyond this many features cost seconds and show nothing that floats do not.
+_LARGEST_EXACT = 40
 
 
 def upper_bounds(model: ToyModel, of: str = "loss") -> list[Bound]:
@@ -105,7 +110,10 @@ def _scaled(model: ToyModel, weights: Callable[[int, int], sympy.Matrix]) -> tup
     if not (n.is_number and m.is_number) or model.activation.parameters or int(n) * int(m) > 10_000:
         return None
     plain = model.replace(bias=False, importance=1)
-    return optimal_scale(plain, weights(int(n), int(m))), sympy.zeros(int(n), 1)
+    W: Any = weights(int(n), int(m))
+    if int(n) > _LARGEST_EXACT:
+        return optimal_scale(plain, np.array(W.tolist(), dtype=float)), np.zeros(int(n))
+    return optimal_scale(plain, W), sympy.zeros(int(n), 1)
 
 
 # --- the sparse limit ------------------------------------------------------------------------------------------------
@@ -155,6 +163,29 @@ def _antipodal_sparse(model: ToyModel) -> Bound | None:
     cap = sympy.Min(model.n_features, 2 * model.n_hidden)
     steps = (Step("2m antipodal features: f(-1) = f(0) = 0 for rectified powers of U >= 0, so s = E = min(n, 2m)"),)
     return _sparse(model, "antipodal", cap, steps, "n <= 2m", "T4", antipodal_weights)
+
+
+def _code_sparse(model: ToyModel) -> Bound | None:
+    """Famous codes in orthogonal blocks, for numeric n, m and exponent."""
+    constants = _constants(model)
+    if constants is None or model.n_features.free_symbols or model.n_hidden.free_symbols:
+        return None
+    kernel, n, m = constants.kernel, int(model.n_features), int(model.n_hidden)
+    if kernel.exponent.free_symbols or kernel.negative.free_symbols:
+        return None
+    found = best_known_configuration(n, m, kernel)
+    if found is None:
+        return None
+    steps = (
+        Step(f"the configuration {found.name} has capacity {found.capacity}, from its exact inner products"),
+        Step("orthogonal blocks do not interfere: each at its own optimal norm, capacities add"),
+    )
+    bound = _sparse(model, "code", found.capacity, steps, "where the linear-programming bound meets it", "T2, T5")
+    if not constants.gain.is_positive:
+        return bound
+    plain = model.replace(bias=False, importance=1)
+    weights = np.array(found.weights(n, m, kernel).evalf().tolist(), dtype=float)
+    return replace(bound, construction=(optimal_scale(plain, weights), np.zeros(n)))
 
 
 def _mean_kernel(model: ToyModel, constants: SparseConstants) -> sympy.Expr:
@@ -403,6 +434,7 @@ def _remainder(model: ToyModel) -> Bound | None:
 
 _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
     "sparse": {
+        "code": _code_sparse,
         "antipodal": _antipodal_sparse,
         "random-bases": _random_bases_sparse,
         "random-directions": _random_directions_sparse,

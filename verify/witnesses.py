@@ -79,8 +79,8 @@ def exact_value(model: ToyModel, of: str, W: sympy.Matrix, b: list[sympy.Expr] |
         return sympy.sympify(theory.sparse_coefficient(model, W))
     import numerics
 
-    form = model.activation.power_form
-    if form is None or form.family != "monomial":
+    sigma = model.activation
+    if not (sigma.is_elementwise and sigma.expr.is_polynomial(sigma.z)):
         return None
     return sympy.sympify(numerics.exact_loss(model, W, b))
 

@@ -1,0 +1,184 @@
+"""The part of the loss in which at most one feature is active: ordinary integrals in one variable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from numerics.laws import NumericLaw, unit_rule
+from numerics.scalar_map import ScalarMap
+from numerics.setting import Array
+
+__all__ = ["Part", "Rows", "few_active", "joined", "make_rows"]
+
+_BLOCK = 2**20
+_FEWEST_NODES, _MOST_NODES = 6, 192
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Outputs z_i = b_i + sum_j G_ij x_j, any number of them, of one or several weight matrices.
+
+    Attributes:
+        gram: G_ij, shape (R, n).
+        bias: b_i, shape (R,).
+        own: which feature each output reconstructs, shape (R,).
+        visible: the probability that feature j is active and shows in the output (0 where G_ij is 0), shape (R, n).
+        density: the probability that the own feature is active, shape (R,).
+    """
+
+    gram: Array
+    bias: Array
+    own: np.ndarray
+    visible: Array
+    density: Array
+
+    def __len__(self) -> int:
+        return len(self.bias)
+
+    def take(self, index: np.ndarray) -> Rows:
+        """Some of the rows."""
+        return Rows(self.gram[index], self.bias[index], self.own[index], self.visible[index], self.density[index])
+
+    @property
+    def own_gram(self) -> Array:
+        """G_ii, shape (R,)."""
+        return self.gram[np.arange(len(self)), self.own]
+
+    @property
+    def others(self) -> Array:
+        """`visible` without the own feature, shape (R, n)."""
+        result = self.visible.copy()
+        result[np.arange(len(self)), self.own] = 0.0
+        return result
+
+
+def make_rows(gram: Array, bias: Array, densities: Array) -> Rows:
+    """The rows of several Gram matrices at once: gram (S, n, n), bias (S, n), densities (n,); R = S n."""
+    starts, n = bias.shape
+    flat = gram.reshape(starts * n, n)
+    own = np.tile(np.arange(n), starts)
+    # An entry that is exactly 0 hides its feature: counting it as active would leave an atom in the remainder.
+    return Rows(flat, bias.reshape(-1), own, np.where(flat == 0, 0.0, densities), densities[own])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of E sigma(z_i)**2 - 2 E x_i sigma(z_i), per row, with its error and, where asked for, its gradient.
+
+    Attributes:
+        value, error: shape (R,).
+        d_gram: derivative with respect to G_ij, shape (R, n), or None.
+        d_bias: derivative with respect to b_i, shape (R,), or None.
+        evaluations: how often sigma or a transform was evaluated.
+    """
+
+    value: Array
+    error: Array
+    d_gram: Array | None
+    d_bias: Array | None
+    evaluations: int
+
+
+def few_active(
+    sigma: ScalarMap, law: NumericLaw, rows: Rows, tolerance: float, gradient: bool = False, nodes: int | None = None
+) -> Part:
+    """Contribution of the events "no visible feature is active" and "exactly one is".
+
+    The one-feature terms E sigma(b_i + G_ij U)**2 and E U sigma(b_i + G_ii U) are split at the kinks and integrated by
+    Gauss-Legendre rules, doubled until two agree to `tolerance` relative to the result (or `nodes` fixes the rule).
+    """
+    if len(rows) * rows.gram.shape[1] > _BLOCK and len(rows) > 1:
+        half = len(rows) // 2
+        parts = [
+            few_active(sigma, law, rows.take(index), tolerance, gradient, nodes)
+            for index in np.split(np.arange(len(rows)), [half])
+        ]
+        return joined(parts)
+    count = _FEWEST_NODES if nodes is None else nodes
+    part = _with_rule(sigma, law, rows, count, gradient)
+    if nodes is not None:
+        return part
+    while True:
+        finer = _with_rule(sigma, law, rows, 2 * count, gradient)
+        # The last change is the error of the coarser rule, which the finer one beats by far.
+        error = np.abs(finer.value - part.value) + finer.error
+        evaluations = part.evaluations + finer.evaluations
+        part = Part(finer.value, error, finer.d_gram, finer.d_bias, evaluations)
+        count *= 2
+        if count >= _MOST_NODES or np.all(error <= np.maximum(tolerance * np.abs(part.value), 1e-300)):
+            return part
+
+
+def joined(parts: list[Part]) -> Part:
+    """The parts of consecutive groups of rows as one."""
+    grams = [part.d_gram for part in parts if part.d_gram is not None]
+    biases = [part.d_bias for part in parts if part.d_bias is not None]
+    return Part(
+        np.concatenate([part.value for part in parts]),
+        np.concatenate([part.error for part in parts]),
+        np.concatenate(grams) if grams else None,
+        np.concatenate(biases) if biases else None,
+        sum(part.evaluations for part in parts),
+    )
+
+
+def _with_rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int, gradient: bool) -> Part:
+    index = np.arange(len(rows))
+    none_active, one_active = _at_most_one(rows.visible)
+    alone = _at_most_one(rows.others)[0] * rows.density
+    u, weights = _rule(sigma, law, rows, count)
+    z = rows.bias[:, None, None] + rows.gram[:, :, None] * u
+    value = sigma.value(z)
+    at_bias = sigma.value(rows.bias)
+    own = (index, rows.own)
+    squares = np.einsum("rjq,rjq,rjq->rj", weights, value, value)
+    cross = np.einsum("rq,rq,rq->r", weights[own], u[own], value[own])
+    terms = np.stack([none_active * at_bias**2, (one_active * squares).sum(1), -2 * alone * cross])
+    error = np.finfo(float).eps * np.abs(terms).sum(0) * 8
+    if not gradient:
+        return Part(terms.sum(0), error, None, None, value.size)
+    slope = sigma.derivative(z)
+    both = 2 * weights * value * slope
+    d_gram = one_active * (both * u).sum(2)
+    d_bias = none_active * 2 * at_bias * sigma.derivative(rows.bias) + (one_active * both.sum(2)).sum(1)
+    own_slope = weights[own] * u[own] * slope[own]
+    d_bias -= 2 * alone * own_slope.sum(1)
+    d_gram[own] -= 2 * alone * (own_slope * u[own]).sum(1)
+    return Part(terms.sum(0), error, d_gram, d_bias, 2 * value.size)
+
+
+def _at_most_one(probability: Array) -> tuple[Array, Array]:
+    """P(none active), shape (R,), and P(only j is), shape (R, n), without dividing by 1 - p_j."""
+    off = 1 - probability
+    ones = np.ones((len(off), 1))
+    before = np.cumprod(np.concatenate([ones, off], axis=1), axis=1)
+    after = np.cumprod(np.concatenate([ones, off[:, ::-1]], axis=1), axis=1)[:, ::-1]
+    return before[:, -1], probability * before[:, :-1] * after[:, 1:]
+
+
+def _rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int) -> tuple[Array, Array]:
+    """Nodes u and weights (density included) for E g(U), split where b_i + G_ij u is a kink; shape (R, n, Q)."""
+    nodes, weights = unit_rule(count)
+    left_power, right_power = (max(power, 4) if sigma.is_singular else power for power in law.grading)
+    found_u, found_w = [], []
+    top = law.breaks[-1]
+    for sign in law.signs:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            kinks = [(kink - rows.bias)[:, None] / (sign * rows.gram) for kink in sigma.kinks]
+        for low, high in zip(law.breaks[:-1], law.breaks[1:], strict=True):
+            inside = [np.clip(np.nan_to_num(kink, nan=low, posinf=high, neginf=low), low, high) for kink in kinks]
+            ends = np.sort(np.stack([np.full_like(rows.gram, low), *inside, np.full_like(rows.gram, high)]), axis=0)
+            for left, right in pairwise(ends):
+                half = ((right - left) / 2)[:, :, None]
+                for power, edge, side in ((left_power, left, 1.0), (right_power, right, -1.0)):
+                    step = half * nodes**power
+                    u = edge[:, :, None] + side * step
+                    # Near the right end of the support, `upper - u` would lose what the density there depends on.
+                    to_top = (top - edge)[:, :, None] - side * step
+                    density = np.where(half > 0, law.magnitude_density(u, to_top), 0.0)
+                    found_u.append(sign * u)
+                    found_w.append(half * power * nodes ** (power - 1) * weights * density / len(law.signs))
+    return np.concatenate(found_u, axis=2), np.concatenate(found_w, axis=2)

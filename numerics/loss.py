@@ -1,0 +1,126 @@
+"""The one front door to the expected loss: it picks the route and says why."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from numerics.estimate import Estimate
+from numerics.exact import LARGEST_ENUMERATION, enumerated_loss, polynomial_loss, support_count
+from numerics.monte_carlo import monte_carlo_loss
+from numerics.quadrature import quadrature_loss
+from numerics.scalar_map import polynomial_coefficients
+from numerics.setting import Array, Progress, Setting, setting
+from theory import InputError, ToyModel
+from theory.arguments import one_of
+
+__all__ = ["METHODS", "expected_loss"]
+
+METHODS = ("auto", "exact", "quadrature", "monte_carlo")
+
+
+def expected_loss(
+    model: ToyModel,
+    W: Any,
+    b: Any = None,
+    method: str = "auto",
+    rtol: float = 1e-8,
+    atol: float = 0.0,
+    seed: int = 0,
+    samples: int | None = None,
+    progress: Progress | None = None,
+) -> Estimate:
+    """The expected loss L = sum_i I_i E (x_i - sigma((W^T W x + b)_i))**2 with its error.
+
+    Args:
+        model: a numeric model.
+        W: weights of shape (m, n): an array, a tensor, or exact numbers.
+        b: bias of shape (n,), only for a model with bias; None means 0.
+        method: "exact" (polynomial activations by moments; the binary law by all supports, up to 2**16),
+            "quadrature" (elementwise activations and laws with a density), "monte_carlo" (anything), or
+            "auto" (the first of these that applies; `Estimate.reason` says why).
+        rtol, atol: "quadrature" works, and "monte_carlo" without `samples` draws, until the error is at most
+            max(atol, rtol * |L|) or a fixed amount of work is spent; the error returned is the one reached.
+        seed: of the random numbers of "monte_carlo".
+        samples: number of draws of "monte_carlo".
+        progress: called with (done, total, text).
+
+    Returns:
+        An `Estimate`; `per_feature` holds E (x_i - x_hat_i)**2, not weighted by importance.
+
+    Raises:
+        InputError: symbols in the model, wrong shapes or values, b without a bias, or a method that does not apply.
+
+    Source: docs/theory.md, T8.
+    """
+    one_of("method", method, METHODS)
+    _check_tolerances(rtol, atol)
+    at = setting(model, W, b)
+    started = perf_counter()
+    chosen, why = _choose(model) if method == "auto" else (method, f"{method} was asked for")
+    if chosen == "exact":
+        per_feature, error, evaluations, kind, note = _exact(at)
+    elif chosen == "quadrature":
+        per_feature, error, evaluations, kind, note = _quadrature(at, rtol, atol, progress)
+    else:
+        result = monte_carlo_loss(at, rtol, atol, seed, samples, progress)
+        per_feature, error, evaluations, kind = result.per_feature, result.error, result.evaluations, "statistical"
+        note = f"zero and one active feature by integration, {result.samples:,} draws with two or more"
+    return Estimate(
+        value=float(at.importances @ per_feature),
+        error=float(error),
+        kind=kind,
+        method=chosen,
+        per_feature=per_feature,
+        evaluations=evaluations,
+        seconds=perf_counter() - started,
+        seed=seed if chosen == "monte_carlo" else None,
+        reason=f"{why}; {note}",
+    )
+
+
+def _choose(model: ToyModel) -> tuple[str, str]:
+    activation = model.activation
+    if polynomial_coefficients(activation) is not None:
+        return "exact", f"{activation.name} is a polynomial, so moments give the loss in closed form"
+    if model.law.name == "binary":
+        if support_count(model) <= LARGEST_ENUMERATION:
+            return "exact", f"under the binary law x takes only {support_count(model)} values"
+        return "monte_carlo", "the binary law has no density and its supports are too many to list"
+    if activation.is_elementwise:
+        return "quadrature", f"{activation.name} is elementwise, so one-dimensional laws give the loss"
+    return "monte_carlo", f"{activation.name} is {activation.kind}: its outputs depend on several inputs"
+
+
+def _exact(at: Setting) -> tuple[Array, float, int, str, str]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        if polynomial_coefficients(at.model.activation) is not None:
+            per_feature, error = polynomial_loss(at)
+            evaluations, note = at.n_features**2, "moments by recursion"
+        elif at.model.law.name == "binary":
+            per_feature, error = enumerated_loss(at)
+            evaluations, note = support_count(at.model) * at.n_features, "sum over all supports"
+        else:
+            raise InputError(
+                f"method='exact' needs a polynomial activation or the binary law, not {at.model.activation.name} "
+                f"with law {at.model.law}; use 'quadrature' or 'monte_carlo'"
+            )
+    if not np.isfinite(per_feature).all():
+        raise InputError(f"the loss overflows for weights up to {np.abs(at.W).max():.3g}; rescale W")
+    return per_feature, float(at.importances @ error), evaluations, "exact", note
+
+
+def _quadrature(at: Setting, rtol: float, atol: float, progress: Progress | None) -> tuple[Array, float, int, str, str]:
+    result = quadrature_loss(at, rtol, atol, progress)
+    note = "characteristic functions, error estimated from the last octave of frequencies"
+    if not result.converged:
+        note += "; the tolerance was not reached"
+    return result.per_feature, float(at.importances @ result.error), result.evaluations, "estimate", note
+
+
+def _check_tolerances(rtol: float, atol: float) -> None:
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.floating) or not 0 <= value < np.inf:
+            raise InputError(f"{name}={value!r} must be a finite number >= 0")

@@ -9,13 +9,19 @@ from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_opti
 from theory.loss.lower_bounds import lower_bound, lower_bounds
 from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
+from theory.symmetry.equivariance import equivariance_group
+from theory.symmetry.groups import GROUP_KEYS, MatrixGroup, group
+from theory.symmetry.intertwiners import Intertwiner, intertwiner
 from theory.toy_model import ToyModel
 
 __all__ = [
     "Activation",
     "Bound",
     "FeatureLaw",
+    "GROUP_KEYS",
     "InputError",
+    "Intertwiner",
+    "MatrixGroup",
     "PowerForm",
     "Step",
     "ToyModel",
@@ -25,9 +31,12 @@ __all__ = [
     "binary",
     "capacity",
     "effective_dimension",
+    "equivariance_group",
     "exponential",
     "feature_law",
+    "group",
     "half_normal",
+    "intertwiner",
     "isotropic",
     "law_constant",
     "leaky_relu",

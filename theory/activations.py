@@ -149,10 +149,7 @@ class Activation:
         """
         if not self.is_elementwise:
             raise InputError(f"kinks are defined for elementwise activations; {self.name} is {self.kind}")
-        found: set[sympy.Expr] = set()
-        for zero in _break_expressions(self.expr):
-            found |= _real_zeros(zero, self.name)
-        return tuple(sorted(found, key=lambda point: float(point)))
+        return break_points(self.expr, self.name)
 
     @cached_property
     def power_form(self) -> PowerForm | None:
@@ -281,6 +278,18 @@ def _require_real(body: sympy.Expr) -> None:
         value = body.subs(z, point)
         if value.is_real is False or value.has(sympy.nan, sympy.zoo, sympy.oo):
             raise InputError(f"activation {body} is {value} at z={point}; it must be real and finite on the whole line")
+
+
+def break_points(expr: sympy.Expr, name: str = "the expression") -> tuple[sympy.Expr, ...]:
+    """Where an expression in z may fail to be analytic, in increasing order: at least every such point.
+
+    Raises:
+        InputError: a break point that has no closed form.
+    """
+    found: set[sympy.Expr] = set()
+    for zero in _break_expressions(expr):
+        found |= _real_zeros(zero, name)
+    return tuple(sorted(found, key=lambda point: float(point)))
 
 
 def _break_expressions(expr: sympy.Expr) -> set[sympy.Expr]:

@@ -1,0 +1,343 @@
+"""Which scalars commute with a function of one variable: the facts from which its equivariance group follows.
+
+Every answer is proved, or it is None with a reason. An identity is refuted first, at rational points by intervals; what
+survives is proved by algebra, cell by cell between the break points. Source: docs/symmetry.md, Theorems A-C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import sympy
+
+from theory.activations import Activation, break_points, z
+from theory.arguments import InputError
+from theory.special import sigmoid, softplus
+from theory.symmetry.enclosure import sign_of
+
+__all__ = ["Answer", "ScalarSymmetry", "scalar_symmetry", "vanishes"]
+
+t = sympy.Symbol("t", positive=True)
+_POINTS = tuple(map(sympy.Rational, ("1", "2", "1/2", "3", "1/3", "4", "5/7", "7/2", "1/10", "10", "1/1000", "100")))
+# Compositions of these are definable in an o-minimal structure (Pfaffian closure of the reals), so that f(x)/x is
+# eventually monotone and cannot be periodic in log|x|.
+_TAME = (
+    sympy.Add, sympy.Mul, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.erf, sympy.atan, sympy.asinh,
+    sympy.Abs, sympy.Max, sympy.Min, sympy.sign, sympy.Heaviside, sympy.Piecewise, sigmoid, softplus,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether an identity holds: True or False are proved, None is open. `why` is the reason in words."""
+
+    value: bool | None
+    why: str
+
+
+@dataclass(frozen=True)
+class ScalarSymmetry:
+    """The scalars c for which f(c x) = c f(x), and those for which f(c x) = mu f(x), for a function of one variable.
+
+    Attributes:
+        kind: "linear" (f = a x, a != 0), "zero", "affine" (f(0) != 0, not constant), "constant" (nonzero) or "nonlinear".
+        homogeneous: H(f): "1", "±1", "R>0" or "R*"; None where open.
+        multipliers: C(f), likewise.
+        parity: 1 even, -1 odd, 0 neither, None open.
+        degree: p with f(c x) = c^p f(x) for c > 0, where C contains R>0; else None.
+        reasons: the proof, sentence by sentence.
+    """
+
+    kind: str
+    homogeneous: str | None
+    multipliers: str | None
+    parity: int | None
+    degree: sympy.Expr | None
+    reasons: tuple[str, ...]
+
+
+def vanishes(expression: sympy.Expr) -> Answer:
+    """Whether an expression in t is zero for every t > 0."""
+    expression = sympy.sympify(expression)
+    if expression.is_zero:
+        return Answer(True, "identically")
+    if expression.free_symbols - {t}:
+        return Answer(None, f"{expression} has free parameters")
+    try:
+        points = [point for point in break_points(expression.subs(t, z)) if point.is_positive]
+    except InputError as problem:
+        return _refuted(expression, _POINTS) or Answer(None, str(problem))
+    cells = _cell_points(points)
+    refuted = _refuted(expression, (*_POINTS, *cells, *points))
+    if refuted is not None:
+        return refuted
+    if all(_is_algebraic_zero(resolve(expression, inside)) for inside in cells):
+        if all(_is_algebraic_zero(expression.subs(t, point)) for point in points):
+            return Answer(
+                True, "by algebra" if not points else f"by algebra on each piece between t = {_listed(points)}"
+            )
+    return Answer(None, f"neither proved nor refuted: {expression} = 0 for t > 0")
+
+
+def resolve(expression: sympy.Expr, inside: sympy.Rational) -> sympy.Expr:
+    """The analytic form of `expression` on the cell around `inside`, where no switch changes its branch."""
+    if not expression.args or not expression.has(t):
+        return expression
+    if isinstance(expression, sympy.Piecewise):
+        for value, condition in expression.args:
+            if condition.subs(t, inside) == sympy.true:
+                return resolve(value, inside)
+        return sympy.nan
+    parts = [resolve(argument, inside) for argument in expression.args]
+    if isinstance(expression, sympy.Max | sympy.Min):
+        best = parts[0]
+        for part in parts[1:]:
+            larger = sign_of((part - best).subs(t, inside))
+            if larger is None:
+                return expression.func(*parts)
+            if (larger > 0) == isinstance(expression, sympy.Max) and larger != 0:
+                best = part
+        return best
+    if isinstance(expression, sympy.Abs | sympy.sign | sympy.Heaviside):
+        side = sign_of(parts[0].subs(t, inside))
+        if side in (1, -1):
+            if isinstance(expression, sympy.Abs):
+                return side * parts[0]
+            return sympy.Integer(side) if isinstance(expression, sympy.sign) else sympy.Integer((side + 1) // 2)
+    return expression.func(*parts)
+
+
+@cache
+def scalar_symmetry(activation: Activation) -> ScalarSymmetry:
+    """The scalar symmetry of an elementwise activation, proved where possible.
+
+    Raises:
+        InputError: not elementwise.
+    """
+    if not activation.is_elementwise:
+        raise InputError(f"activation {activation.name!r} is {activation.kind}, not elementwise")
+    if activation.parameters:
+        return _from_power_form(activation)
+    f = activation.expr
+    up, down, at_zero = f.subs(z, t), f.subs(z, -t), sympy.simplify(f.subs(z, 0))
+    reasons: list[str] = []
+
+    affine = _is_affine(f, up, down, at_zero)
+    if affine.value is None:
+        return ScalarSymmetry("nonlinear", None, None, None, None, (f"whether f is affine is open: {affine.why}",))
+    if affine.value:
+        return _affine(f, at_zero, affine)
+    reasons.append(f"f is not affine: {affine.why}")
+
+    parity, why = _parity(up, down, at_zero)
+    reasons.append(why)
+    degree, why = _degree(up, down, at_zero)
+    reasons.append(why)
+    if degree is not None:
+        return _power_like(degree, parity, at_zero, reasons)
+    if parity is None:
+        return ScalarSymmetry("nonlinear", None, None, None, None, tuple(reasons))
+    ray = _excludes_discrete_scalings(f, up, down)
+    reasons.append(ray.why)
+    if not ray.value:
+        return ScalarSymmetry("nonlinear", None, None, parity, None, tuple(reasons))
+    homogeneous = "±1" if parity == -1 else "1"
+    multipliers = "±1" if parity else "1"
+    reasons.append(
+        f"so f(cx) = c f(x) exactly for c in {_braces(homogeneous)}, f(cx) = mu f(x) for c in {_braces(multipliers)}"
+    )
+    return ScalarSymmetry("nonlinear", homogeneous, multipliers, parity, None, tuple(reasons))
+
+
+def is_tame(expression: sympy.Expr) -> bool:
+    """Whether the expression is built from functions of an o-minimal structure only (a syntactic test)."""
+    for node in sympy.preorder_traversal(expression):
+        if isinstance(node, sympy.Pow):
+            if node.exp.has(sympy.Symbol):
+                return False
+        elif isinstance(node, sympy.Expr) and node.args and not isinstance(node, _TAME):
+            return False
+    return True
+
+
+def excludes_discrete_scalings(*sides: sympy.Expr) -> Answer:
+    """Theorem C: why no c != ±1 of a discrete group l^Z can be a multiplier of the function with these half lines."""
+    if all(is_tame(side) for side in sides):
+        return Answer(True, "f is definable in an o-minimal structure, so discrete scalings l^Z are excluded")
+    for k in range(4):
+        limits = [_limit(side / t**k) for side in sides]
+        if all(limit is not None and limit != 0 for limit in limits):
+            return Answer(
+                True, f"f(x)/x^{k} tends to {_listed(limits)} at 0, not zero: discrete scalings l^Z are excluded"
+            )
+    return Answer(None, "open: a discrete group of scalings l^Z is not excluded for this function")
+
+
+def _excludes_discrete_scalings(f: sympy.Expr, up: sympy.Expr, down: sympy.Expr) -> Answer:
+    return excludes_discrete_scalings(f) if is_tame(f) else excludes_discrete_scalings(up, down)
+
+
+def _limit(expression: sympy.Expr) -> sympy.Expr | None:
+    """A finite limit at 0+, or None."""
+    try:
+        value = sympy.limit(expression, t, 0, "+")
+    except (NotImplementedError, ValueError, TypeError, RecursionError, AttributeError):
+        return None
+    return value if value.is_number and value.is_finite and value.is_real else None
+
+
+def _is_affine(f: sympy.Expr, up: sympy.Expr, down: sympy.Expr, at_zero: sympy.Expr) -> Answer:
+    slope = f.subs(z, 1) - at_zero
+    for side, sign in ((up, 1), (down, -1)):
+        answer = vanishes(side - at_zero - sign * slope * t)
+        if answer.value is not True:
+            return Answer(answer.value, f"f({'-' if sign < 0 else ''}t) = f(0) + slope * t fails {answer.why}")
+    return Answer(True, f"f(x) = {sympy.simplify(slope)} x + {at_zero}")
+
+
+def _affine(f: sympy.Expr, at_zero: sympy.Expr, affine: Answer) -> ScalarSymmetry:
+    slope_sign, zero_sign = sign_of(f.subs(z, 1) - at_zero), sign_of(at_zero)
+    if slope_sign is None or zero_sign is None:
+        return ScalarSymmetry("nonlinear", None, None, None, None, ("whether the affine f vanishes at 0 is open",))
+    kind = {(0, 0): "zero", (1, 0): "linear", (0, 1): "constant", (1, 1): "affine"}[(abs(slope_sign), abs(zero_sign))]
+    parity = 1 if slope_sign == 0 else -1 if zero_sign == 0 else 0
+    everything = "R*" if zero_sign == 0 else "1"
+    multipliers = "R*" if zero_sign == 0 or slope_sign == 0 else "1"
+    return ScalarSymmetry(
+        kind,
+        everything,
+        multipliers,
+        parity,
+        sympy.Integer(1) if kind == "linear" else None,
+        (f"f is {kind}: {affine.why}",),
+    )
+
+
+def _parity(up: sympy.Expr, down: sympy.Expr, at_zero: sympy.Expr) -> tuple[int | None, str]:
+    even = vanishes(up - down)
+    if even.value:
+        return 1, f"f is even: f(t) - f(-t) = 0 {even.why}"
+    zero_sign = sign_of(at_zero)
+    if zero_sign in (1, -1) and even.value is False:
+        return 0, f"f is neither even ({even.why}) nor odd (f(0) = {at_zero})"
+    odd = vanishes(up + down)
+    if odd.value and zero_sign == 0:
+        return -1, f"f is odd: f(t) + f(-t) = 0 {odd.why}, and f(0) = 0"
+    if even.value is False and odd.value is False:
+        return 0, f"f is neither even ({even.why}) nor odd ({odd.why})"
+    return None, f"the parity of f is open: {even.why}; {odd.why}"
+
+
+def _degree(up: sympy.Expr, down: sympy.Expr, at_zero: sympy.Expr) -> tuple[sympy.Expr | None, str]:
+    """p with f(ct) = c^p f(t) on both half lines, c > 0; p = 0 for step functions."""
+    found: sympy.Expr | None = None
+    why = "f is zero on both half lines"
+    for side, sign in ((up, "t"), (down, "-t")):
+        at_one = side.subs(t, 1)
+        flat = vanishes(side)
+        if flat.value:
+            continue
+        candidate = _exponent_at_one(side)
+        if candidate is None:
+            return None, f"f({sign}) is no power of t: its logarithmic derivative at t = 1 is not a number here"
+        answer = vanishes(side - at_one * t**candidate)
+        if not answer.value:
+            return None, f"f({sign}) is no power of t ({answer.why}), so scalings R>0 are no multipliers"
+        if found is not None and sympy.simplify(found - candidate) != 0:
+            return None, "the half lines are powers of different degree, so scalings R>0 are no multipliers"
+        found = candidate
+    if found is None:
+        return None, why
+    if found != 0 and sign_of(at_zero) != 0:
+        return None, f"f is a power on each half line, but f(0) = {at_zero} != 0"
+    return found, f"f(ct) = c^p f(t) for every c > 0 on both half lines, p = {found}"
+
+
+def _exponent_at_one(side: sympy.Expr) -> sympy.Expr | None:
+    """The only possible degree: t f'(t)/f(t), read off the piece around t = 1."""
+    piece = resolve(side, sympy.Rational(1))
+    value = sympy.simplify(t * sympy.diff(piece, t) / piece)
+    value = value if not value.has(t) else sympy.nsimplify(sympy.simplify(value.subs(t, 1)))
+    return value if value.is_number and value.is_real else None
+
+
+def _power_like(degree: sympy.Expr, parity: int | None, at_zero: sympy.Expr, reasons: list[str]) -> ScalarSymmetry:
+    multipliers = None if parity is None else "R*" if parity else "R>0"
+    if parity == -1 and sign_of(at_zero) != 0:
+        multipliers = "R>0"
+    if degree == 1:
+        # Odd and homogeneous of degree one would be linear, which was excluded.
+        homogeneous: str | None = "R>0"
+    elif parity is None:
+        homogeneous = None
+    else:
+        homogeneous = "±1" if parity == -1 else "1"
+    reasons.append(
+        f"so f(cx) = c f(x) for c in {_braces(homogeneous)}, f(cx) = mu f(x) for c in {_braces(multipliers)}"
+    )
+    return ScalarSymmetry("nonlinear", homogeneous, multipliers, parity, degree, tuple(reasons))
+
+
+def _from_power_form(activation: Activation) -> ScalarSymmetry:
+    """Free parameters: the generic answer, with the exceptional parameter values named."""
+    form = activation.power_form
+    names = ", ".join(sorted(map(str, activation.parameters)))
+    if form is None:
+        return ScalarSymmetry(
+            "nonlinear", None, None, None, None, (f"open: free parameters {names} in a map that is no power",)
+        )
+    e, up, down = form.exponent, form.positive, form.negative
+    if down.has(sympy.Pow) and any(node.base == -1 for node in down.atoms(sympy.Pow)):
+        why = f"open: the parity of f depends on {names}; declare the symbol with even=True or odd=True"
+        return ScalarSymmetry("nonlinear", None, None, None, e, (why,))
+    reasons = [f"f(t) = {up} t^{e}, f(-t) = {down} t^{e} for t > 0, for generic {names}"]
+    exceptions = []
+    for label, gap in (
+        ("linear", (e - 1, up + down)),
+        ("odd", (up + down,)),
+        ("even", (up - down,)),
+        ("degree one", (e - 1,)),
+    ):
+        unknown = sorted(activation.parameters, key=str)
+        solutions = sympy.solve([g for g in gap if g != 0], unknown, dict=True) if any(g != 0 for g in gap) else []
+        exceptions += [f"{label} where " + ", ".join(f"{k} = {v}" for k, v in s.items()) for s in solutions if s]
+    odd, even = sympy.simplify(up + down) == 0, sympy.simplify(up - down) == 0
+    parity = -1 if odd else 1 if even else 0
+    if e == 1 and odd:
+        return ScalarSymmetry("linear", "R*", "R*", -1, e, tuple(reasons))
+    homogeneous = "R>0" if e == 1 else "±1" if odd else "1"
+    reasons.append("exceptional values: " + ("; ".join(exceptions) if exceptions else "none"))
+    return ScalarSymmetry("nonlinear", homogeneous, "R*" if parity else "R>0", parity, e, tuple(reasons))
+
+
+def _refuted(expression: sympy.Expr, points: tuple[sympy.Expr, ...]) -> Answer | None:
+    for point in points:
+        if sign_of(expression.subs(t, point)) in (1, -1):
+            return Answer(False, f"at t = {point}")
+    return None
+
+
+def _is_algebraic_zero(expression: sympy.Expr) -> bool:
+    for form in (lambda e: e, sympy.expand, sympy.simplify, lambda e: sympy.simplify(e.rewrite(sympy.exp))):
+        if form(expression) == 0:
+            return True
+    return False
+
+
+def _cell_points(points: list[sympy.Expr]) -> tuple[sympy.Rational, ...]:
+    """One rational inside each piece of (0, oo) between the break points."""
+    edges = [sympy.Integer(0), *sorted(points, key=float)]
+    inside = []
+    for low, high in zip(edges, [*edges[1:], None], strict=True):
+        middle = low + 1 if high is None else (low + high) / 2
+        inside.append(middle if middle.is_Rational else sympy.Rational(float(middle)).limit_denominator(10**9))
+    return tuple(inside)
+
+
+def _listed(values: list) -> str:
+    return ", ".join(map(str, values))
+
+
+def _braces(name: str | None) -> str:
+    return {"1": "{1}", "±1": "{1, -1}", None: "an undecided set"}.get(name, str(name))

@@ -1,0 +1,126 @@
+"""The intertwiner group {A in GL(n) : f(Ax) = phi(A) f(x) for some matrix phi(A)} of an activation.
+
+Source: docs/symmetry.md, Theorems B and D; Godfrey et al. 2022, arXiv 2205.14258.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from theory.arguments import InputError, as_weights
+from theory.registry import activation as as_activation
+from theory.symmetry.equivariance import _dimension, equivariance_group, radial_as_elementwise, radius_profile
+from theory.symmetry.groups import MatrixGroup
+from theory.symmetry.homogeneity import ScalarSymmetry, scalar_symmetry, t, vanishes
+
+__all__ = ["Intertwiner", "intertwiner"]
+
+
+@dataclass(frozen=True)
+class Intertwiner:
+    """A group and the homomorphism phi with f(Ax) = phi(A) f(x).
+
+    Attributes:
+        group: {A : f(Ax) = B f(x) for some B}, with status and proof.
+        character: phi in words, for example "c -> c^2 on each scale".
+    """
+
+    group: MatrixGroup
+    character: str
+    _phi: Callable[[sympy.Matrix], sympy.Matrix] = field(repr=False, compare=False)
+
+    def phi(self, A: Any) -> sympy.Matrix:
+        """The matrix B with f(Ax) = B f(x) for all x, exact.
+
+        Args:
+            A: an element of `group`, exact, shape (n, n).
+
+        Raises:
+            InputError: A is not exact, or not in the group.
+        """
+        matrix = as_weights(A, self.group.n, self.group.n)
+        if not isinstance(matrix, sympy.MatrixBase):
+            raise InputError("A must be exact (a sympy matrix, or nested ints and Fractions)")
+        if not self.group.contains(matrix):
+            raise InputError(f"A={matrix.tolist()} is not in {self.group.name}")
+        return self._phi(matrix)
+
+
+def intertwiner(f: Any, n: Any) -> Intertwiner:
+    """The intertwiner group of an activation and its homomorphism phi.
+
+    It contains the equivariance group, on which phi(A) = A. For relu^2 it is all positively scaled permutations, with
+    phi squaring the scales.
+
+    Args:
+        f: an activation, or anything `theory.activation` accepts.
+        n: the dimension, an integer >= 1.
+
+    Raises:
+        InputError: not an activation, or n out of range.
+
+    Source: docs/symmetry.md, Theorems B and D.
+    """
+    activation, size = as_activation(f), _dimension(n)
+    if activation.is_elementwise:
+        return _elementwise(scalar_symmetry(activation), size)
+    if activation.kind == "isotropic" and size == 1:
+        return _elementwise(scalar_symmetry(radial_as_elementwise(activation)), 1)
+    if activation.kind == "isotropic":
+        rho = radius_profile(activation)
+        degree = sympy.simplify(t * sympy.diff(rho, t) / rho) if rho != 0 else None
+        if degree is not None and degree.is_number and vanishes(rho - rho.subs(t, 1) * t**degree).value and degree != 1:
+            why = (
+                f"rho(r) = a r^q with q = {degree}: f(sQx) = s^q Q f(x) for every s > 0 and orthogonal Q (Theorem D)",
+            )
+            return Intertwiner(MatrixGroup("CO", size, proof=why), f"sQ -> s^{degree} Q", _scale_orthogonal(degree))
+    group = equivariance_group(activation, size)
+    if activation.kind == "coupled" and group.status == "proved" and activation.name == "softmax" and size > 1:
+        why = (
+            *group.proof,
+            "softmax(Ax) = softmax(x) also for shifts along 1: A = P + 1 v^T intertwines; only P is listed here",
+        )
+        return Intertwiner(MatrixGroup(group.key, size, "open", why), "P -> P", lambda A: A)
+    return Intertwiner(group, "A -> A", lambda A: A)
+
+
+def _elementwise(found: ScalarSymmetry, n: int) -> Intertwiner:
+    if found.kind in ("linear", "affine"):
+        key = "GL" if found.kind == "linear" else "Stab1"
+        return Intertwiner(MatrixGroup(key, n, proof=found.reasons), "A -> A", lambda A: A)
+    if found.kind in ("zero", "constant"):
+        why = (*found.reasons, "phi is not unique: any B works for 0, any B with B 1 = 1 for a constant")
+        return Intertwiner(MatrixGroup("GL", n, proof=why), "A -> 1 (not unique)", lambda A: sympy.eye(A.rows))
+    if found.multipliers is None:
+        why = (*found.reasons, "permutations intertwine every elementwise map; whether more does is open")
+        return Intertwiner(MatrixGroup("S", n, status="open", proof=why), "P -> P", lambda A: A)
+    key = {"1": "S", "±1": "B", "R>0": "R+ wr S", "R*": "R* wr S"}[found.multipliers]
+    why = (*found.reasons, "Theorem B: A = PD with multipliers on the diagonal, and phi(PD) = P chi(D) is unique")
+    p, parity = found.degree, found.parity
+    character = {
+        "1": "c -> 1", "±1": "-1 -> 1" if parity == 1 else "-1 -> -1", "R>0": f"c -> c^{p}",
+        "R*": f"c -> |c|^{p}" if parity == 1 else f"c -> sign(c) |c|^{p}",
+    }[found.multipliers]  # fmt: skip
+
+    def phi(A: sympy.Matrix) -> sympy.Matrix:
+        return A.applyfunc(chi)
+
+    def chi(c: sympy.Expr) -> sympy.Expr:
+        if c == 0:
+            return sympy.Integer(0)
+        size = sympy.Integer(1) if p is None else sympy.Abs(c) ** p
+        return size if c.is_positive or parity == 1 else -size
+
+    return Intertwiner(MatrixGroup(key, n, proof=why), character, phi)
+
+
+def _scale_orthogonal(degree: sympy.Expr) -> Callable[[sympy.Matrix], sympy.Matrix]:
+    def phi(A: sympy.Matrix) -> sympy.Matrix:
+        scale = sympy.sqrt(sympy.simplify((A.T * A)[0, 0]))
+        return (A * scale ** (degree - 1)).applyfunc(sympy.simplify)
+
+    return phi

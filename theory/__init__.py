@@ -15,10 +15,10 @@ from theory.symmetry.intertwiners import Intertwiner, intertwiner
 from theory.toy_model import ToyModel
 
 __all__ = [
+    "GROUP_KEYS",
     "Activation",
     "Bound",
     "FeatureLaw",
-    "GROUP_KEYS",
     "InputError",
     "Intertwiner",
     "MatrixGroup",

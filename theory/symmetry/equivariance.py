@@ -88,8 +88,8 @@ def _isotropic(activation: Activation, n: int) -> MatrixGroup:
     steps = (
         contains,
         f"h is not constant: {constant.why}",
-        "Theorem D: f(Ax) = A f(x) forces h(|Ax|) = h(|x|); if A stretches some directions more than others, h would be "
-        "constant, so A = sQ with Q orthogonal and h(sr) = h(r)",
+        "Theorem D: f(Ax) = A f(x) forces h(|Ax|) = h(|x|); if A stretched some directions more than others, h would be"
+        " constant, so A = sQ with Q orthogonal and h(sr) = h(r)",
         discrete.why,
     )
     if not discrete.value:
@@ -109,10 +109,10 @@ def radius_profile(activation: Activation) -> sympy.Expr:
 def _coupled(activation: Activation, n: int) -> MatrixGroup:
     if _same_map(activation, "softmax"):
         why = (
-            "the image of softmax is the open simplex; A maps it onto itself, hence its closure, hence permutes the "
-            "corners e_i",
+            "permutations commute with softmax, whose sum is symmetric",
+            "its image is the open simplex; A maps it onto itself, hence its closure too, and permutes the corners e_i",
         )
-        return MatrixGroup("S", n, proof=("permutations commute with softmax, whose sum is symmetric", *why))
+        return MatrixGroup("S", n, proof=why)
     if _same_map(activation, "solu"):
         if n == 1:
             return MatrixGroup("GL", 1, proof=("in one dimension softmax is 1, so SoLU is the identity",))
@@ -121,14 +121,14 @@ def _coupled(activation: Activation, n: int) -> MatrixGroup:
             n,
             proof=(
                 "permutations commute with SoLU, whose sum is symmetric",
-                "at the origin SoLU is x/n + (1/n)(x_i^2 - mean(x) x_i) + ...; the quadratic terms give, for each row a_i, "
-                "(a_i.x)(a_i.x - mean(Ax) + mean(x)) = sum_j a_ij x_j^2, a form of rank at most 2",
-                "so a row has at most two non-zeros; the two-entry family e_j - e_k, -e_k fails the mean constraint for n >= 2",
+                "at the origin SoLU is x/n + (1/n)(x_i^2 - mean(x) x_i) + ...; the quadratic terms give, for each row "
+                "a_i, (a_i.x)(a_i.x - mean(Ax) + mean(x)) = sum_j a_ij x_j^2, a form of rank at most 2",
+                "so a row has at most two non-zeros; the two-entry family e_j - e_k, -e_k fails the mean constraint",
                 "one-entry rows: A = PD, and the same identity gives D = 1",
             ),
         )
-    why = "permutations commute with every layer built from its own entry and symmetric reductions; whether more does is open"
-    return MatrixGroup("S", n, status="open", proof=(why,))
+    contained = "permutations commute with every layer built from its own entry and symmetric reductions"
+    return MatrixGroup("S", n, status="open", proof=(contained, "whether more maps do is open"))
 
 
 def _same_map(activation: Activation, name: str) -> bool:

@@ -32,10 +32,16 @@ _NAMES: Mapping[str, tuple[str, str]] = {
 GROUP_KEYS = tuple(_NAMES)
 """The keys `group` accepts."""
 _ALIASES = {
-    "permutations": "S", "signed permutations": "B", "r>0 wr s": "R+ wr S", "r+ wr s": "R+ wr S", "r* wr s": "R* wr S",
-    "positively scaled permutations": "R+ wr S", "orthogonal": "O", "stab(1)": "Stab1", "stab1": "Stab1", "rotations": "SO",
-    "gl": "GL", "so": "SO", "o": "O", "s": "S", "b": "B", "co": "CO", "identity": "trivial", "{1}": "trivial",
-}  # fmt: skip
+    "permutations": "S",
+    "signed permutations": "B",
+    "r>0 wr s": "R+ wr S",
+    "positively scaled permutations": "R+ wr S",
+    "orthogonal": "O",
+    "rotations": "SO",
+    "stab(1)": "Stab1",
+    "identity": "trivial",
+    **{key.lower(): key for key in _NAMES},
+}
 _TOLERANCE = 1e-9
 
 
@@ -300,7 +306,7 @@ def _rotation(n: int, i: int, j: int) -> sympy.Matrix:
 def _contains_exactly(key: str, A: sympy.Matrix) -> bool:
     n = A.rows
     if key == "trivial":
-        return A == sympy.eye(n)
+        return sympy.eye(n) == A
     if key in ("S", "B", "R+ wr S", "R* wr S"):
         pattern = A.applyfunc(lambda v: 0 if v.is_zero else 1)
         if any(sum(pattern.row(i)) != 1 or sum(pattern.col(i)) != 1 for i in range(n)):

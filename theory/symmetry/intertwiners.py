@@ -80,11 +80,11 @@ def intertwiner(f: Any, n: Any) -> Intertwiner:
             return Intertwiner(MatrixGroup("CO", size, proof=why), f"sQ -> s^{degree} Q", _scale_orthogonal(degree))
     group = equivariance_group(activation, size)
     if activation.kind == "coupled" and group.status == "proved" and activation.name == "softmax" and size > 1:
-        why = (
+        shifts = (
             *group.proof,
             "softmax(Ax) = softmax(x) also for shifts along 1: A = P + 1 v^T intertwines; only P is listed here",
         )
-        return Intertwiner(MatrixGroup(group.key, size, "open", why), "P -> P", lambda A: A)
+        return Intertwiner(MatrixGroup(group.key, size, "open", shifts), "P -> P", lambda A: A)
     return Intertwiner(group, "A -> A", lambda A: A)
 
 

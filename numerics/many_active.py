@@ -17,7 +17,7 @@ from numerics.setting import Array
 __all__ = ["many_active"]
 
 _BLOCK = 2**17
-_GRADIENT_BLOCK = 2**16
+_GRADIENT_BLOCK = 2**15
 _EPSILON = float(np.finfo(float).eps)
 
 

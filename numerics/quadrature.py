@@ -24,6 +24,7 @@ __all__ = ["QuadratureResult", "output_range", "quadrature_loss", "range_groups"
 MOST_EVALUATIONS = 6 * 10**7
 _TAIL = 1e-18
 _STALLS = 3
+_FEW_FEATURES = 12
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,17 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None) 
     evaluations = few.evaluations
     many = np.zeros(len(rows))
     # Where no two features can be active at once (p = 0, a single visible feature) there is nothing left to do.
-    open_rows = np.flatnonzero(_pair_probability(rows) > 0)
+    open_rows = np.flatnonzero(_pairs_matter(rows))
     count, many_error = smallest_count(), np.zeros(len(rows))
+    many_error[open_rows] = np.inf
     best, stalls = np.inf, 0
     while len(open_rows):
         for group, (low, high) in range_groups(law, rows.take(open_rows)):
             part = many_active(law, rows.take(open_rows[group]), fourier_form(sigma, low, high, count))
-            many[open_rows[group]] = part.value
-            many_error[open_rows[group]] = part.error + _outside(sigma, low, high, rows.density[open_rows[group]])
+            touched = open_rows[group]
+            new_error = part.error + _outside(sigma, low, high, rows.density[touched])
+            better = ~(new_error >= many_error[touched])
+            many[touched[better]], many_error[touched[better]] = part.value[better], new_error[better]
             evaluations += part.evaluations
         total = float(at.importances @ (base + many))
         wanted = max(atol, rtol * abs(total))
@@ -96,12 +100,10 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None) 
     return QuadratureResult(base + many, error + many_error, evaluations, converged)
 
 
-def _pair_probability(rows: Rows) -> Array:
-    """An upper bound on the probability that two features matter to a row; 0 exactly where none can."""
-    others = rows.others.sum(axis=1)
-    squares = (rows.others**2).sum(axis=1)
-    pairs = np.where((rows.others > 0).sum(axis=1) >= 2, others**2 - squares + np.finfo(float).tiny, 0.0)
-    return pairs + np.maximum(rows.density, rows.visible[np.arange(len(rows)), rows.own]) * others
+def _pairs_matter(rows: Rows) -> np.ndarray:
+    """Whether two features that matter to a row can be active at once, shape (R,)."""
+    others = (rows.others > 0).sum(axis=1)
+    return (others >= 2) | ((others == 1) & (rows.density > 0))
 
 
 def _outside(sigma: ScalarMap, low: float, high: float, density: Array) -> Array:
@@ -114,30 +116,39 @@ def _outside(sigma: ScalarMap, low: float, high: float, density: Array) -> Array
 def output_range(law: NumericLaw, rows: Rows) -> tuple[Array, Array]:
     """Intervals [low, high] that hold z_i up to a probability of 1e-18 times its own density, each of shape (R,).
 
-    The support, intersected with Chernoff's bound P(z > y) <= E e^(s(z - y)) at the best of a grid of slopes s.
+    The support, intersected (for many features) with Chernoff's bound P(z > y) <= E e^(s(z - y)) at the best of a grid
+    of slopes s.
     """
+    reaches = [_support_end(law, rows, direction) for direction in (-1.0, 1.0)]
+    if rows.gram.shape[1] > _FEW_FEATURES or not np.isfinite(law.upper):
+        tails = [_chernoff_end(law, rows, direction) for direction in (-1.0, 1.0)]
+        reaches = [np.minimum(reach, tail) for reach, tail in zip(reaches, tails, strict=True)]
+    return rows.bias - reaches[0], rows.bias + reaches[1]
+
+
+def _support_end(law: NumericLaw, rows: Rows, direction: float) -> Array:
+    if not np.isfinite(law.upper):
+        return np.full(len(rows), np.inf)
+    reach = direction * rows.gram * law.upper
+    reach = np.abs(reach) if law.is_two_sided else np.maximum(reach, 0.0)
+    return np.where(rows.visible > 0, reach, 0.0).sum(axis=1)
+
+
+def _chernoff_end(law: NumericLaw, rows: Rows, direction: float) -> Array:
     # The own feature counts even where its column of W is 0, so that the tail is relative to what matters.
     tail = np.log(_TAIL * np.maximum(rows.density, 1e-290))
     scale = np.abs(rows.gram).max(axis=1)
     scale = np.where(scale > 0, scale, 1.0)
     # Slopes in units of 1/|G|: up to the pole of the exponential law, and far beyond for bounded ones.
     slopes = np.concatenate([np.geomspace(1e-3, 0.9, 24), 1 - np.geomspace(0.08, 1e-3, 8), np.geomspace(1.1, 300, 24)])
-    ends = []
-    for direction in (1.0, -1.0):
-        least = np.full(len(rows), np.inf)
-        for slope in slopes:
-            s = slope / scale
-            with np.errstate(over="ignore", invalid="ignore"):
-                excess = law.mgf(direction * s[:, None] * rows.gram) - 1
-                bound = (np.log1p(rows.visible * excess).sum(axis=1) - tail) / s
-            least = np.minimum(least, np.where(np.isnan(bound), np.inf, bound))
-        if np.isfinite(law.upper):
-            reach = direction * rows.gram * law.upper
-            if law.is_two_sided:
-                reach = np.abs(reach)
-            least = np.minimum(least, np.where(rows.visible > 0, np.maximum(reach, 0.0), 0.0).sum(axis=1))
-        ends.append(least)
-    return rows.bias - ends[1], rows.bias + ends[0]
+    least = np.full(len(rows), np.inf)
+    for slope in slopes:
+        s = slope / scale
+        with np.errstate(over="ignore", invalid="ignore"):
+            excess = law.mgf(direction * s[:, None] * rows.gram) - 1
+            bound = (np.log1p(rows.visible * excess).sum(axis=1) - tail) / s
+        least = np.minimum(least, np.where(np.isnan(bound), np.inf, bound))
+    return least
 
 
 def range_groups(law: NumericLaw, rows: Rows) -> list[tuple[np.ndarray, tuple[float, float]]]:

@@ -1,0 +1,236 @@
+"""The expected loss as a smooth function of the weights, with its gradient: what minimisation and training need.
+
+The same three formulas as `expected_loss`, for several weight matrices at once and with a fixed amount of work, so that
+nearby weights see the same approximation.
+"""
+
+from __future__ import annotations
+
+from math import comb
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from numerics.compile import compile_activation
+from numerics.continuation import FourierForm, fourier_form, smallest_count
+from numerics.exact import LARGEST_ENUMERATION, feature_moments, moments_from_cumulants, support_count, supports
+from numerics.few_active import Part, Rows, few_active, make_rows
+from numerics.laws import numeric_law
+from numerics.many_active import many_active
+from numerics.quadrature import range_groups
+from numerics.scalar_map import polynomial_coefficients, scalar_map
+from numerics.setting import Array, model_arrays
+from theory import InputError, ToyModel
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["PopulationLoss", "population_loss", "population_objective"]
+
+Losses = tuple[Array, Array, Array]
+
+
+class PopulationLoss(Protocol):
+    """Loss and gradient of several weight matrices at once."""
+
+    def __call__(self, W: Array, b: Array) -> Losses:
+        """L, dL/dW and dL/db for W of shape (S, m, n) and b of shape (S, n); L has shape (S,)."""
+
+
+def population_objective(model: ToyModel, frequencies: int = 128) -> PopulationLoss:
+    """The population loss of a numeric model with an elementwise, continuous activation.
+
+    Args:
+        model: every value a number.
+        frequencies: how many frequencies quadrature spends; moments and supports ignore it.
+
+    Raises:
+        InputError: symbols in the model, an activation that couples outputs or jumps, or the binary law with more
+            than 2**16 supports.
+    """
+    model.require_numbers()
+    activation = model.activation
+    if not activation.is_elementwise:
+        raise InputError(
+            f"activation {activation.name} is {activation.kind}: its population loss has no gradient here; "
+            "train on samples instead (verify.train)"
+        )
+    if polynomial_coefficients(activation) is not None:
+        return _Moments(model)
+    sigma = scalar_map(activation)
+    if sigma.jumps:
+        raise InputError(f"activation {activation.name} jumps at {sigma.jumps[0]:g}; gradients need a continuous one")
+    if model.law.name == "binary":
+        if support_count(model) > LARGEST_ENUMERATION:
+            raise InputError(
+                f"n_features={model.n_features}: the binary law has {support_count(model)} supports, "
+                f"more than {LARGEST_ENUMERATION}; use fewer features or another law"
+            )
+        return _Supports(model)
+    return _Frequencies(model, max(frequencies, smallest_count()))
+
+
+def population_loss(model: ToyModel, W: torch.Tensor, b: torch.Tensor | None = None, frequencies: int = 256) -> torch.Tensor:
+    """The expected loss as a torch scalar that can be differentiated once with respect to W and b.
+
+    Args:
+        model: every value a number; an elementwise, continuous activation.
+        W: shape (m, n), any floating dtype and device; the computation is in float64 on the CPU.
+        b: shape (n,), for a model with bias.
+        frequencies: accuracy of quadrature; the default leaves relative errors of about 1e-7 for ReLU.
+
+    Raises:
+        InputError: wrong shapes, b without a bias, or a model `population_objective` refuses.
+    """
+    import torch
+
+    objective = population_objective(model, frequencies)
+    n, m = int(model.n_features), int(model.n_hidden)
+    if tuple(W.shape) != (m, n):
+        raise InputError(f"W has shape {tuple(W.shape)}; give a tensor of shape (n_hidden, n_features) = ({m}, {n})")
+    if b is not None and not model.bias:
+        raise InputError("b was given, but the model has no bias; build it with ToyModel(..., bias=True)")
+    if b is not None and tuple(b.shape) != (n,):
+        raise InputError(f"b has shape {tuple(b.shape)}; give a tensor of shape ({n},)")
+
+    class Loss(torch.autograd.Function):
+        """A numpy function with a numpy gradient, as one node of torch's graph."""
+
+        @staticmethod
+        def forward(ctx: Any, weights: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+            numbers = weights.detach().cpu().double().numpy()[None]
+            shifts = np.zeros((1, n)) if bias is None else bias.detach().cpu().double().numpy()[None]
+            value, d_weights, d_bias = objective(numbers, shifts)
+            ctx.save_for_backward(weights.new_tensor(d_weights[0]), weights.new_tensor(d_bias[0]))
+            ctx.has_bias = bias is not None
+            return weights.new_tensor(value[0])
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            d_weights, d_bias = ctx.saved_tensors
+            return grads[0] * d_weights, grads[0] * d_bias if ctx.has_bias else None
+
+    return Loss.apply(W, b)
+
+
+def _to_weights(value: Array, d_gram: Array, d_bias: Array, W: Array, importances: Array) -> Losses:
+    """From per-row losses (S, n), dL_i/dG_ij (S, n, n) and dL_i/db_i (S, n) to the loss, dL/dW and dL/db."""
+    weighted = importances[:, None] * d_gram
+    return value @ importances, W @ (weighted + weighted.transpose(0, 2, 1)), importances * d_bias
+
+
+class _Supports:
+    """The binary law: every value of x, weighted by its probability."""
+
+    def __init__(self, model: ToyModel):
+        self.densities, self.importances = model_arrays(model)
+        self.x, self.probability = supports(model, self.densities)
+        self.sigma = scalar_map(model.activation)
+
+    def __call__(self, W: Array, b: Array) -> Losses:
+        z = (self.x @ W.transpose(0, 2, 1)) @ W + b[:, None, :]
+        miss = self.sigma.value(z) - self.x
+        value = np.einsum("k,skn->sn", self.probability, miss**2)
+        pull = 2 * self.probability[:, None] * miss * self.sigma.derivative(z)
+        d_gram = np.einsum("ski,kj->sij", pull, self.x)
+        return _to_weights(value, d_gram, pull.sum(axis=1), W, self.importances)
+
+
+class _Moments:
+    """Polynomial activations: moments of z_i, and of z_i with one or two features left out."""
+
+    def __init__(self, model: ToyModel):
+        _, self.importances = model_arrays(model)
+        self.a = [float(c) for c in polynomial_coefficients(model.activation) or ()]
+        self.square = np.convolve(self.a, self.a)
+        self.order = max(2 * (len(self.a) - 1), 1)
+        self.raw, self.cumulants = feature_moments(model, max(self.order + 1, 2))
+
+    def __call__(self, W: Array, b: Array) -> Losses:
+        gram = W.transpose(0, 2, 1) @ W
+        n, raw = gram.shape[-1], self.raw
+        own = np.diagonal(gram, axis1=1, axis2=2)
+        terms = [gram ** (r + 1) * self.cumulants[r] for r in range(self.order)]
+        total = [term.sum(axis=2) + (b if r == 0 else 0) for r, term in enumerate(terms)]
+        own_term = [np.diagonal(term, axis1=1, axis2=2) for term in terms]
+        whole = moments_from_cumulants(total)
+        rest = moments_from_cumulants([t - o for t, o in zip(total, own_term, strict=True)])
+        # Without feature j; and for the products x_i x_j without i as well, which for i = j would leave i out twice.
+        diagonal = np.eye(n, dtype=bool)
+        without = [t[:, :, None] - term for t, term in zip(total, terms, strict=True)]
+        one_out = moments_from_cumulants(without)
+        two_out = moments_from_cumulants(
+            [w - np.where(diagonal, 0.0, o[:, :, None]) for w, o in zip(without, own_term, strict=True)]
+        )
+
+        def with_own(power: int, extra: int, others: list[Any]) -> Any:
+            """E x_i**extra z_i**power where `others` are the moments of z_i without x_i."""
+            return sum(
+                comb(power, t) * raw[t + extra - 1] * own**t * others[power - t] for t in range(power + 1)
+            )
+
+        def with_other(power: int, inner: Any) -> Any:
+            """E x_j g(z_i) with z_i = y + G_ij x_j, where inner(r) is the expectation with y**r."""
+            return sum(comb(power, t) * raw[t] * gram**t * inner(power - t) for t in range(power + 1))
+
+        def own_first(power: int) -> Any:
+            """E x_i y**power for y = z_i without x_j, shape (S, n, n)."""
+            mass, side = raw[:, :, None], own[:, :, None]
+            return sum(comb(power, t) * mass[t] * side**t * two_out[power - t] for t in range(power + 1))
+
+        zero = np.zeros_like(own)
+        value = raw[1] + sum(c * whole[r] for r, c in enumerate(self.square)) + zero
+        d_bias, d_gram = zero.copy(), np.zeros_like(gram)
+        for r, c in enumerate(self.square[1:], start=1):
+            d_bias = d_bias + r * c * whole[r - 1]
+            d_gram = d_gram + r * c * with_other(r - 1, one_out.__getitem__)
+        for k, c in enumerate(self.a):
+            value = value - 2 * c * with_own(k, 1, rest)
+            if k:
+                d_bias = d_bias - 2 * c * k * with_own(k - 1, 1, rest)
+                same = 2 * c * k * with_own(k - 1, 2, rest)
+                d_gram = d_gram - np.where(diagonal, same[:, :, None], 2 * c * k * with_other(k - 1, own_first))
+        return _to_weights(value, d_gram, d_bias, W, self.importances)
+
+
+class _Frequencies:
+    """Any continuous elementwise activation: the split of `quadrature_loss` with a fixed number of frequencies."""
+
+    def __init__(self, model: ToyModel, count: int):
+        self.densities, self.importances = model_arrays(model)
+        self.sigma, self.law, self.count = scalar_map(model.activation), numeric_law(model.law), count
+        self.forms: list[FourierForm] = []
+
+    def __call__(self, W: Array, b: Array) -> Losses:
+        starts, n = b.shape
+        gram = W.transpose(0, 2, 1) @ W
+        rows = make_rows(gram, b, self.densities)
+        few = few_active(self.sigma, self.law, rows, 0.0, gradient=True, nodes=16)
+        value, d_gram, d_bias = few.value, few.d_gram, few.d_bias
+        assert d_gram is not None
+        assert d_bias is not None
+        for group, form in self._groups(rows):
+            part = many_active(self.law, rows.take(group), form, gradient=True)
+            value[group] += part.value
+            d_gram[group] += part.d_gram
+            d_bias[group] += part.d_bias
+        # A feature that does not show moves z_i by its mean alone, to first order.
+        hidden = (rows.gram == 0) & (np.arange(n) != rows.own[:, None])
+        d_gram = np.where(hidden, self.densities * self.law.mean * d_bias[:, None], d_gram)
+        value = self.densities * self.law.second + value.reshape(starts, n)
+        return _to_weights(value, d_gram.reshape(starts, n, n), d_bias.reshape(starts, n), W, self.importances)
+
+    def _groups(self, rows: Rows) -> list[tuple[np.ndarray, FourierForm]]:
+        """Groups of rows with the Fourier form each uses; forms are kept while they fit, so that the loss is smooth."""
+        groups = []
+        for group, (low, high) in range_groups(self.law, rows):
+            width = high - low
+            if width == 0:
+                continue
+            fitting = [f for f in self.forms if f.low <= low and high <= f.high and f.high - f.low <= 2 * width]
+            if not fitting:
+                form = fourier_form(self.sigma, low - 0.15 * width, high + 0.15 * width, self.count)
+                self.forms = [*self.forms[-63:], form]
+                fitting = [form]
+            groups.append((group, fitting[0]))
+        return groups

@@ -41,7 +41,7 @@ class ScalarSymmetry:
     """The scalars c for which f(c x) = c f(x), and those for which f(c x) = mu f(x), for a function of one variable.
 
     Attributes:
-        kind: "linear" (f = a x, a != 0), "zero", "affine" (f(0) != 0, not constant), "constant" (nonzero) or "nonlinear".
+        kind: "linear" (f = a x, a != 0), "zero", "affine" (f(0) != 0), "constant" (not 0) or "nonlinear".
         homogeneous: H(f): "1", "±1", "R>0" or "R*"; None where open.
         multipliers: C(f), likewise.
         parity: 1 even, -1 odd, 0 neither, None open.
@@ -72,11 +72,9 @@ def vanishes(expression: sympy.Expr) -> Answer:
     refuted = _refuted(expression, (*_POINTS, *cells, *points))
     if refuted is not None:
         return refuted
-    if all(_is_algebraic_zero(resolve(expression, inside)) for inside in cells):
-        if all(_is_algebraic_zero(expression.subs(t, point)) for point in points):
-            return Answer(
-                True, "by algebra" if not points else f"by algebra on each piece between t = {_listed(points)}"
-            )
+    on_pieces = all(_is_algebraic_zero(resolve(expression, inside)) for inside in cells)
+    if on_pieces and all(_is_algebraic_zero(expression.subs(t, point)) for point in points):
+        return Answer(True, f"by algebra on each piece, break points {_listed(points)}" if points else "by algebra")
     return Answer(None, f"neither proved nor refuted: {expression} = 0 for t > 0")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numerics.laws import NumericLaw, unit_rule
 from numerics.scalar_map import ScalarMap
 from numerics.setting import Array
+from theory import InputError
 
 __all__ = ["Part", "Rows", "few_active", "joined", "make_rows"]
 
@@ -136,6 +137,13 @@ def _with_rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int, gradie
     own = (index, rows.own)
     squares = np.einsum("rjq,rjq,rjq->rj", weights, value, value)
     cross = np.einsum("rq,rq,rq->r", weights[own], u[own], value[own])
+    if not np.isfinite(law.upper):
+        far = np.einsum("rjq,rjq,rjq->rj", weights * (np.abs(u) > law.breaks[-2]), value, value)
+        if np.any((far > 1e-3 * squares) & (far > 1e-6 * law.second)):
+            raise InputError(
+                "the activation grows too fast for a law without upper end: with entries of W^T W up to "
+                f"{np.abs(rows.gram).max():.3g} the expected loss is infinite or out of reach; rescale W"
+            )
     terms = np.stack([none_active * at_bias**2, (one_active * squares).sum(1), -2 * alone * cross])
     error = np.finfo(float).eps * np.abs(terms).sum(0) * 8
     if not gradient:

@@ -117,13 +117,15 @@ Magnitude = tuple[
 def _uniform() -> Magnitude:
     def transforms(w: Array, order: int) -> Transforms:
         small = np.abs(w) < _SMALL
-        safe = np.where(small, 1.0, w)
-        edge = np.empty(w.shape, dtype=np.complex128)
-        edge.real, edge.imag = np.cos(safe), np.sin(safe)
-        inverse = -1j / safe
-        found = [(edge - 1) * inverse]
-        for k in range(order):
-            found.append((edge - (k + 1) * found[k]) * inverse)
+        inverse = 1 / np.where(small, 1.0, w)
+        cosine, sine = np.cos(w), np.sin(w)
+        found: Transforms = []
+        # Integration by parts: (iw) E U**k e^(iwU) = e^(iw) - k E U**(k-1) e^(iwU), and e^(iw) - 1 for k = 0.
+        for k in range(order + 1):
+            value = np.empty(w.shape, dtype=np.complex128)
+            value.real = (sine - k * found[-1].imag if k else sine) * inverse
+            value.imag = (k * found[-1].real - cosine if k else 1 - cosine) * inverse
+            found.append(value)
         if small.any():
             # The closed forms cancel near 0, where the power series needs few terms.
             powers = 1j * w[small]

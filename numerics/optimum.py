@@ -51,9 +51,9 @@ def minimise_loss(
 ) -> Optimum:
     """The smallest expected loss found over W, and over b where the model has a bias.
 
-    Starts are the zero-interference configurations (orthonormal, antipodal), the optimum of the sparse limit where sigma
-    is a power, and random directions. All descend on the exact population loss; the value returned is recomputed by
-    `expected_loss`. It is an upper estimate of L*: nothing proves that no better minimum exists.
+    Starts are the zero-interference configurations (orthonormal, antipodal), the optimum of the sparse limit where
+    sigma is a power, and random directions. All descend on the population loss itself; the value returned is
+    recomputed by `expected_loss`. It is an upper estimate of L*: nothing proves that no better minimum exists.
 
     Args:
         model: every value a number; an elementwise, continuous activation.

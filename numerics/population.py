@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from numerics.compile import compile_activation
 from numerics.continuation import FourierForm, fourier_form, smallest_count
 from numerics.exact import LARGEST_ENUMERATION, feature_moments, moments_from_cumulants, support_count, supports
-from numerics.few_active import Part, Rows, few_active, make_rows
+from numerics.few_active import Rows, few_active, make_rows
 from numerics.laws import numeric_law
 from numerics.many_active import many_active
 from numerics.quadrature import range_groups
@@ -70,7 +69,9 @@ def population_objective(model: ToyModel, frequencies: int = 128) -> PopulationL
     return _Frequencies(model, max(frequencies, smallest_count()))
 
 
-def population_loss(model: ToyModel, W: torch.Tensor, b: torch.Tensor | None = None, frequencies: int = 256) -> torch.Tensor:
+def population_loss(
+    model: ToyModel, W: torch.Tensor, b: torch.Tensor | None = None, frequencies: int = 256
+) -> torch.Tensor:
     """The expected loss as a torch scalar that can be differentiated once with respect to W and b.
 
     Args:
@@ -165,9 +166,7 @@ class _Moments:
 
         def with_own(power: int, extra: int, others: list[Any]) -> Any:
             """E x_i**extra z_i**power where `others` are the moments of z_i without x_i."""
-            return sum(
-                comb(power, t) * raw[t + extra - 1] * own**t * others[power - t] for t in range(power + 1)
-            )
+            return sum(comb(power, t) * raw[t + extra - 1] * own**t * others[power - t] for t in range(power + 1))
 
         def with_other(power: int, inner: Any) -> Any:
             """E x_j g(z_i) with z_i = y + G_ij x_j, where inner(r) is the expectation with y**r."""

@@ -37,9 +37,7 @@ class SparseOptimum:
     seed: int
 
 
-def minimise_sparse_coefficient(
-    model: ToyModel, restarts: int = 32, seed: int = 0, steps: int = 600
-) -> SparseOptimum:
+def minimise_sparse_coefficient(model: ToyModel, restarts: int = 32, seed: int = 0, steps: int = 600) -> SparseOptimum:
     """The smallest c(W) = lim L/p found from many starts: an upper bound on c*, usually c* itself.
 
     By T2, c* = mu_2 sum_i I_i - kappa sup K(W), and K depends on W through |G_ij|^(2a) alone. log K is maximised over
@@ -61,8 +59,10 @@ def minimise_sparse_coefficient(
     for name, value in (("n_features", model.n_features), ("n_hidden", model.n_hidden)):
         if not value.is_number:
             raise InputError(f"{name}={value} is a symbol; give it a number (ToyModel.subs)")
-    if isinstance(model.importance, tuple) and any(v.free_symbols for v in model.importance) or model.activation.parameters:
-        raise InputError("the activation or the importances still have symbols; give them numbers (ToyModel.subs)")
+    symbols = model.activation.parameters.union(*(value.free_symbols for value in model.importances))
+    if symbols:
+        names = ", ".join(sorted(map(str, symbols)))
+        raise InputError(f"the model still has the symbols {names}; give them numbers (ToyModel.subs)")
     n, m = int(model.n_features), int(model.n_hidden)
     theory.sparse_coefficient(model, np.zeros((m, n)))  # raises where the first-order expansion does not apply
     kernel = sparse_constants(model.law, model.activation).kernel

@@ -51,6 +51,7 @@ class Protocol:
         momentum: for "sgd".
         reduction: what gradients are taken of: "relative" (the loss over that of predicting 0, so that one learning
             rate serves every density), "sum" over features (the loss itself) or "mean" over features.
+        loss_rtol: relative error asked of the population loss of the trained weights.
         dtype: "float32" or "float64".
         device: "cpu", "cuda" or "cuda:<index>".
 
@@ -70,6 +71,7 @@ class Protocol:
     weight_decay: float = 0.0
     momentum: float = 0.9
     reduction: str = "relative"
+    loss_rtol: float = 1e-4
     dtype: str = "float32"
     device: str = "cpu"
 
@@ -86,15 +88,14 @@ class Protocol:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"{name}={value!r} must be an integer >= 1")
-        for name, smallest in (("learning_rate", 0), ("init_scale", 0), ("weight_decay", 0), ("momentum", 0)):
+        for name, largest in (("learning_rate", np.inf), ("init_scale", np.inf), ("loss_rtol", 1)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not smallest <= value < float("inf"):
-                raise InputError(f"{name}={value!r} must be a finite number >= {smallest}")
-        if self.learning_rate == 0 or self.init_scale == 0 or self.momentum >= 1:
-            raise InputError(
-                f"learning_rate={self.learning_rate}, init_scale={self.init_scale}, momentum={self.momentum}: "
-                "the first two must be > 0, and momentum < 1"
-            )
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < largest:
+                raise InputError(f"{name}={value!r} must be a number > 0 and < {largest}")
+        for name, largest in (("weight_decay", np.inf), ("momentum", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < largest:
+                raise InputError(f"{name}={value!r} must be a number >= 0 and < {largest}")
 
     @classmethod
     def published(cls, steps: int = 10_000) -> Protocol:
@@ -162,13 +163,14 @@ def train(
     for number, (indices, columns) in enumerate(batches):
         together = [models[i] for i in indices]
         name = f"training {together[0].activation.name}"
-        tick = lambda step, done=number, text=name: report(done * protocol.steps + step, total, text)  # noqa: E731
-        W, b, losses = _train_together(together, [seeds[j] for j in columns], protocol, recorded.tolist(), tick)
+        step_done = lambda step, done=number, text=name: report(done * protocol.steps + step, total, text)  # noqa: E731
+        W, b, losses = _train_together(together, [seeds[j] for j in columns], protocol, recorded.tolist(), step_done)
         for k, i in enumerate(indices):
             weights[i] = W[k] if not weights[i].size else np.concatenate([weights[i], W[k]])
             biases[i] = b[k] if not biases[i].size else np.concatenate([biases[i], b[k]])
             curve[i, columns] = losses[k]
-    found = _evaluate(models, weights, biases, curve, lambda done: report(total - done, total, "evaluating"))
+    tick = lambda left: report(total - left, total, "evaluating")  # noqa: E731
+    found = _evaluate(models, weights, biases, curve, protocol, tick)
     return to_dataset(models, seeds, recorded.tolist(), found, weights, biases, protocol.to_json())
 
 
@@ -310,7 +312,12 @@ def _rows(
 
 
 def _evaluate(
-    models: list[ToyModel], weights: list[Any], biases: list[Any], curve: np.ndarray, tick: Callable[[int], None]
+    models: list[ToyModel],
+    weights: list[Any],
+    biases: list[Any],
+    curve: np.ndarray,
+    protocol: Protocol,
+    tick: Callable[[int], None],
 ) -> dict[str, np.ndarray]:
     from numerics import expected_loss
 
@@ -322,7 +329,7 @@ def _evaluate(
             W, b = weights[i][j], biases[i][j]
             diverged[i, j] |= not (np.isfinite(W).all() and np.isfinite(b).all())
             if not diverged[i, j]:
-                estimate = expected_loss(model, W, b if model.bias else None)
+                estimate = expected_loss(model, W, b if model.bias else None, rtol=protocol.loss_rtol)
                 found["loss"][i, j], found["loss_error"][i, j] = estimate.value, estimate.error
             left -= 1
             tick(left)

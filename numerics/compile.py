@@ -84,6 +84,10 @@ def _compiled_activation(activation: Activation, backend: str) -> Callable[[Any]
         found: list[Any] = []
         for reduction, summand in zip(activation.reductions, summands, strict=True):
             found.append(reducers[reduction.operation](summand(x, *found)) + 0 * x)
+        if backend == "torch" and activation.profile is not None:
+            # rho(r)/r has no gradient at r = 0, and autograd carries its NaN through the branch that is not taken.
+            at_origin = found[0] == 0
+            return final(x, found[0].masked_fill(at_origin, 1.0)).masked_fill(at_origin, 0.0)
         return final(x, *found)
 
     return evaluate

@@ -13,7 +13,7 @@ from theory import Bound, ToyModel
 from theory.arguments import exact
 from verify.counterexamples import BoundCounterexample, WeightsCounterexample
 from verify.verdicts import Verdict
-from verify.witnesses import Candidate, candidates, exact_witness, sign_of
+from verify.witnesses import Candidate, candidates, exact_witness, rounded_witness, sign_of
 
 __all__ = ["NumericClaim"]
 
@@ -114,8 +114,9 @@ class NumericClaim:
                 W, b, achieved = witness
                 return WeightsCounterexample(self.of, describe, W, b, achieved, value)
         if self.of == "loss" and candidate.value + candidate.error < float(value):
-            W, b, error = candidate.W, candidate.b, candidate.error or 1e-16 * abs(candidate.value)
-            return WeightsCounterexample(self.of, describe, W, b, candidate.value, value, error)
+            near = rounded_witness(self.model, candidate, float(most)) or candidate
+            error = near.error or 1e-16 * abs(near.value)
+            return WeightsCounterexample(self.of, describe, near.W, near.b, near.value, value, error)
         return None
 
     def upper(self, seed: int, restarts: int) -> Verdict:

@@ -12,8 +12,10 @@ import sympy
 
 import theory
 from theory import InputError, ToyModel
+from theory.arguments import exact
+from verify.training import Protocol, train
 
-__all__ = ["Candidate", "candidates", "evaluated", "exact_value", "exact_witness", "sign_of"]
+__all__ = ["Candidate", "candidates", "evaluated", "exact_value", "exact_witness", "rounded_witness", "sign_of"]
 
 # Small denominators first: a counterexample is to be read.
 _DENOMINATORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 50, 100, *(10**k for k in range(3, 15)))
@@ -60,17 +62,28 @@ def evaluated(model: ToyModel, of: str, W: Any, b: Any, source: str) -> Candidat
         return Candidate(W, None, value, 1e-12 * max(1.0, abs(value)), False, source)
     b_float = None if b is None or not model.bias else np.array([float(entry) for entry in b])
     estimate = numerics.expected_loss(model, W_float, b_float)
-    return Candidate(W, b if model.bias else None, estimate.value, estimate.error, estimate.kind == "enclosure", source)
+    # A 95 % interval is too weak to refute with: take three of them.
+    error = estimate.error * (3 if estimate.kind == "statistical" else 1)
+    return Candidate(W, b if model.bias else None, estimate.value, error, estimate.kind == "enclosure", source)
 
 
 def _search(model: ToyModel, of: str, restarts: int, seed: int) -> Candidate:
     import numerics
 
     if of == "sparse":
-        best = numerics.minimise_sparse_coefficient(model, restarts=restarts, seed=seed)
-        return evaluated(model, of, best.W, None, "search")
-    optimum = numerics.minimise_loss(model, restarts=restarts, seed=seed)
-    return evaluated(model, of, optimum.W, optimum.b, "search")
+        found = numerics.minimise_sparse_coefficient(model, restarts=restarts, seed=seed)
+        return evaluated(model, of, found.W, None, "search")
+    if model.activation.is_elementwise:
+        optimum = numerics.minimise_loss(model, restarts=restarts, seed=seed)
+        return evaluated(model, of, optimum.W, optimum.b, "search")
+    # Coupled outputs have no population gradient; training on sampled rows needs none.
+    runs = train(model, seeds=range(seed, seed + restarts), protocol=Protocol(loss_rtol=1e-2))
+    losses = np.where(runs.diverged.values[0], np.inf, runs.loss.values[0])
+    best = int(np.argmin(losses))
+    W, b = runs.W.values[0, best], runs.b.values[0, best]
+    return evaluated(
+        model, of, *((W, b) if np.isfinite(losses[best]) else (np.zeros_like(W), np.zeros_like(b))), "training"
+    )
 
 
 def exact_value(model: ToyModel, of: str, W: sympy.Matrix, b: list[sympy.Expr] | None) -> sympy.Expr | None:
@@ -105,10 +118,25 @@ def exact_witness(
     return None
 
 
+def rounded_witness(model: ToyModel, candidate: Candidate, ceiling: float) -> Candidate | None:
+    """Weights with small denominators near the candidate whose loss, with its error, is below the ceiling; else None.
+
+    For activations whose loss has no exact formula: the weights are exact, their loss is an estimate.
+    """
+    for W, b in _exact_versions(candidate):
+        near = evaluated(model, "loss", W, b, candidate.source)
+        if near.value + near.error < ceiling:
+            return near
+    return None
+
+
 def _exact_versions(candidate: Candidate) -> Iterator[tuple[sympy.Matrix, list[sympy.Expr] | None]]:
+    given: list[tuple[sympy.Matrix, list[sympy.Expr] | None]] = []
     if isinstance(candidate.W, sympy.MatrixBase):
-        b = None if candidate.b is None else [theory.arguments.exact("b", entry) for entry in candidate.b]
-        yield sympy.Matrix(candidate.W), b
+        b = None if candidate.b is None else [exact("b", entry) for entry in candidate.b]
+        given = [(sympy.Matrix(candidate.W), b)]
+        if all(entry.is_Rational for entry in candidate.W):
+            yield from given
     W = _triangle(np.array(sympy.Matrix(candidate.W).tolist(), dtype=np.float64))
     for denominator in _DENOMINATORS:
         rational = lambda value, d=denominator: sympy.Rational(  # noqa: E731
@@ -116,6 +144,7 @@ def _exact_versions(candidate: Candidate) -> Iterator[tuple[sympy.Matrix, list[s
         )
         b = None if candidate.b is None else [rational(entry) for entry in candidate.b]
         yield sympy.Matrix(*W.shape, [rational(entry) for entry in W.ravel()]), b
+    yield from given  # irrational constructions are the hardest to read
 
 
 def _triangle(W: np.ndarray) -> np.ndarray:

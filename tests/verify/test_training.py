@@ -257,3 +257,10 @@ def test_bad_input(models, seeds, message):
 def test_a_device_that_is_not_there():
     with pytest.raises(InputError, match="device"):
         train(ToyModel(3, 2, "relu", density=0.1), 1, Protocol(steps=1, device="cuda:97"))
+
+
+def test_isotropic_activations_have_finite_gradients_at_the_origin():
+    # The empty input sits exactly where x/|x| is undefined.
+    runs = train(ToyModel(3, 2, "isotropic:tanh", density=0.3), seeds=2, protocol=Protocol(steps=100, loss_rtol=0.1))
+    assert not runs.diverged.any()
+    assert (runs.loss_curve[0, :, -1] < 0.8 * runs.loss_curve[0, :, 0]).all()

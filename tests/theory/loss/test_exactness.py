@@ -33,9 +33,10 @@ def test_rational_weights_next_to_a_design_do_not_reach_it():
     assert c == sympy.Rational(*by_fractions(W, 2).as_integer_ratio())
 
 
-@given(
-    st.integers(1, 3), st.lists(st.lists(st.fractions(-2, 2, max_denominator=10**9), min_size=3, max_size=3), min_size=2, max_size=2)
-)  # fmt: skip
+ROW = st.tuples(*[st.fractions(-2, 2, max_denominator=10**9)] * 3).map(list)
+
+
+@given(st.integers(1, 3), st.tuples(ROW, ROW).map(list))
 def test_rational_arithmetic(k, W):
     model = ToyModel(3, 2, theory.power(k))
     assert theory.sparse_coefficient(model, W) == sympy.Rational(*by_fractions(W, k).as_integer_ratio())

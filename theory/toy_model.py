@@ -7,9 +7,8 @@ from typing import Any
 
 import sympy
 
-from theory.activations import Activation
 from theory.arguments import InputError, as_density, as_importance, as_positive_count, exact, is_sequence
-from theory.features import FeatureLaw, feature_law, uniform
+from theory.features import feature_law, uniform
 from theory.registry import activation
 
 __all__ = ["DENSITY", "ToyModel"]
@@ -40,9 +39,9 @@ class ToyModel:
 
     n_features: Any
     n_hidden: Any
-    activation: Activation
+    activation: Any
     density: Any = DENSITY
-    law: FeatureLaw = _UNIFORM
+    law: Any = _UNIFORM
     importance: Any = 1
     bias: bool = False
 

@@ -285,17 +285,14 @@ def scale_out_steps() -> tuple[Step, ...]:
     """T1 and T2: from the loss to the capacity."""
     s, energy, gain, cost, big = sympy.symbols("s E M_1 M_d Lambda", positive=True)
     quadratic = -2 * gain * s * big + cost * energy * big**2
-    best = gain * s / (cost * energy)
+    square = cost * energy * (big - gain * s / (cost * energy)) ** 2 - gain**2 * s**2 / (cost * energy)
     return (
         Step("one active feature: c(W) = n mu_2 - 2 M_1 s + M_d E(W), s = sum_i |W_i|^(2a), by homogeneity"),
         Step(
-            "scaling W multiplies s by Lambda and E by Lambda^2; the best Lambda is M_1 s/(M_d E)",
-            sympy.Eq(sympy.diff(quadratic, big).subs(big, best), 0, evaluate=False),
+            "scaling W multiplies s by Lambda and E by Lambda^2; complete the square in Lambda",
+            sympy.Eq(quadratic, square, evaluate=False),
         ),
-        Step(
-            "there c = n mu_2 - (M_1^2/M_d) (s^2/E) = n mu_2 - kappa K(W)",
-            sympy.Eq(quadratic.subs(big, best), -(gain**2) / cost * s**2 / energy, evaluate=False),
-        ),
+        Step("at the best Lambda = M_1 s/(M_d E), c = n mu_2 - (M_1^2/M_d) (s^2/E) = n mu_2 - kappa K(W)"),
     )
 
 

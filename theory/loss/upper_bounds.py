@@ -284,7 +284,7 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
     constants = _constants(model)
     if constants is None or not _is_rectified(model, constants) or model.law.is_two_sided:
         return None
-    a, up = constants.kernel.exponent, model.activation.power_form.positive  # type: ignore[union-attr]
+    a, up = constants.kernel.exponent, model.activation.power_form.positive
     moments = _pair_moments(model.law.name, a)
     if moments is None:
         return None

@@ -1,0 +1,24 @@
+"""Figures that set theory, computation and trained networks side by side; each takes an optional Axes."""
+
+from verify.plots.agreement import RoutePair, route_agreement
+from verify.plots.density import DensityPanel, excess_of_training, loss_per_density, loss_per_density_figure
+from verify.plots.intervals import IntervalPanel, sparse_interval, sparse_interval_figure
+from verify.plots.style import as_png, as_svg, styled
+from verify.plots.symmetry import SymmetryRow, symmetry_table
+
+__all__ = [
+    "DensityPanel",
+    "IntervalPanel",
+    "RoutePair",
+    "SymmetryRow",
+    "as_png",
+    "as_svg",
+    "excess_of_training",
+    "loss_per_density",
+    "loss_per_density_figure",
+    "route_agreement",
+    "sparse_interval",
+    "sparse_interval_figure",
+    "styled",
+    "symmetry_table",
+]

@@ -134,7 +134,8 @@ def _few_active_loss(at: Setting) -> tuple[Array, Array, int]:
         rows = replace(rows, visible=np.tile(at.densities, (len(rows), 1)))
         with np.errstate(over="ignore", invalid="ignore"):
             part = few_active(scalar_map(at.model.activation), law, rows, 1e-12)
-        return only * law.second + part.value, part.error, part.evaluations
+        value = only * law.second + part.value
+        return value, part.error + 4 * np.finfo(float).eps * only * law.second, part.evaluations
     sigma = compile_activation(at.model.activation)
     value = np.prod(off) * sigma(at.bias) ** 2
     error = np.finfo(float).eps * value

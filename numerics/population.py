@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PopulationLoss", "population_loss", "population_objective"]
 
+# Far tails would take frequencies from the bulk; what they hold is below the accuracy of a fixed rule.
+_TAIL = 1e-10
+
 Losses = tuple[Array, Array, Array]
 
 
@@ -197,7 +200,8 @@ class _Frequencies:
 
     def __init__(self, model: ToyModel, count: int):
         self.densities, self.importances = model_arrays(model)
-        self.sigma, self.law, self.count = scalar_map(model.activation), numeric_law(model.law), count
+        self.sigma, self.law = scalar_map(model.activation), numeric_law(model.law)
+        self.count = count if np.isfinite(self.law.upper) else 2 * count
         self.forms: list[FourierForm] = []
 
     def __call__(self, W: Array, b: Array) -> Losses:
@@ -222,7 +226,7 @@ class _Frequencies:
     def _groups(self, rows: Rows) -> list[tuple[np.ndarray, FourierForm]]:
         """Groups of rows with the Fourier form each uses; forms are kept while they fit, so that the loss is smooth."""
         groups = []
-        for group, (low, high) in range_groups(self.law, rows):
+        for group, (low, high) in range_groups(self.law, rows, _TAIL):
             width = high - low
             if width == 0:
                 continue

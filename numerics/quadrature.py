@@ -65,7 +65,7 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None) 
     rows = make_rows(at.gram[None], at.bias[None], at.densities)
     few = few_active(sigma, law, rows, min(1e-2 * max(rtol, 1e-14), 1e-6))
     base = at.densities * law.second + few.value
-    error = few.error.copy()
+    error = few.error + 4 * np.finfo(float).eps * np.abs(base)
     evaluations = few.evaluations
     many = np.zeros(len(rows))
     # Where no two features can be active at once (p = 0, a single visible feature) there is nothing left to do.
@@ -73,6 +73,8 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None) 
     count, many_error = smallest_count(), np.zeros(len(rows))
     many_error[open_rows] = np.inf
     best, stalls = np.inf, 0
+    # Features of little importance are computed too: `per_feature` is not weighted.
+    weights = np.maximum(at.importances, at.importances.mean() or 1.0)
     while len(open_rows):
         for group, (low, high) in range_groups(law, rows.take(open_rows)):
             part = many_active(law, rows.take(open_rows[group]), fourier_form(sigma, low, high, count))
@@ -83,12 +85,12 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None) 
             evaluations += part.evaluations
         total = float(at.importances @ (base + many))
         wanted = max(atol, rtol * abs(total))
-        reached = float(at.importances @ (error + many_error))
+        reached = float(weights @ (error + many_error))
         # Rounding does not fall with more frequencies: three doublings that gain little are enough to see it.
         stalls = stalls + 1 if reached > 0.7 * best else 0
         best = min(best, reached)
         # Rows whose share of the error is spent already need no more frequencies.
-        open_rows = np.flatnonzero((at.importances * many_error > 0.5 * wanted / len(rows)) & (many_error > 0))
+        open_rows = np.flatnonzero((weights * many_error > 0.5 * wanted / len(rows)) & (many_error > 0))
         count *= 2
         if progress is not None:
             progress(evaluations, MOST_EVALUATIONS, f"{count} frequencies")
@@ -113,15 +115,15 @@ def _outside(sigma: ScalarMap, low: float, high: float, density: Array) -> Array
     return _TAIL * density * (1 + edge) ** 2
 
 
-def output_range(law: NumericLaw, rows: Rows) -> tuple[Array, Array]:
-    """Intervals [low, high] that hold z_i up to a probability of 1e-18 times its own density, each of shape (R,).
+def output_range(law: NumericLaw, rows: Rows, tail: float = _TAIL) -> tuple[Array, Array]:
+    """Intervals [low, high] that hold z_i up to a probability of `tail` times its own density, each of shape (R,).
 
     The support, intersected (for many features) with Chernoff's bound P(z > y) <= E e^(s(z - y)) at the best of a grid
     of slopes s.
     """
     reaches = [_support_end(law, rows, direction) for direction in (-1.0, 1.0)]
     if rows.gram.shape[1] > _FEW_FEATURES or not np.isfinite(law.upper):
-        tails = [_chernoff_end(law, rows, direction) for direction in (-1.0, 1.0)]
+        tails = [_chernoff_end(law, rows, direction, tail) for direction in (-1.0, 1.0)]
         reaches = [np.minimum(reach, tail) for reach, tail in zip(reaches, tails, strict=True)]
     return rows.bias - reaches[0], rows.bias + reaches[1]
 
@@ -134,9 +136,9 @@ def _support_end(law: NumericLaw, rows: Rows, direction: float) -> Array:
     return np.where(rows.visible > 0, reach, 0.0).sum(axis=1)
 
 
-def _chernoff_end(law: NumericLaw, rows: Rows, direction: float) -> Array:
+def _chernoff_end(law: NumericLaw, rows: Rows, direction: float, tail: float) -> Array:
     # The own feature counts even where its column of W is 0, so that the tail is relative to what matters.
-    tail = np.log(_TAIL * np.maximum(rows.density, 1e-290))
+    log_tail = np.log(tail * np.maximum(rows.density, 1e-290))
     scale = np.abs(rows.gram).max(axis=1)
     scale = np.where(scale > 0, scale, 1.0)
     # Slopes in units of 1/|G|: up to the pole of the exponential law, and far beyond for bounded ones.
@@ -146,14 +148,14 @@ def _chernoff_end(law: NumericLaw, rows: Rows, direction: float) -> Array:
         s = slope / scale
         with np.errstate(over="ignore", invalid="ignore"):
             excess = law.mgf(direction * s[:, None] * rows.gram) - 1
-            bound = (np.log1p(rows.visible * excess).sum(axis=1) - tail) / s
+            bound = (np.log1p(rows.visible * excess).sum(axis=1) - log_tail) / s
         least = np.minimum(least, np.where(np.isnan(bound), np.inf, bound))
     return least
 
 
-def range_groups(law: NumericLaw, rows: Rows) -> list[tuple[np.ndarray, tuple[float, float]]]:
+def range_groups(law: NumericLaw, rows: Rows, tail: float = _TAIL) -> list[tuple[np.ndarray, tuple[float, float]]]:
     """Rows that can share one Fourier series: their common interval is at most 4 times the shortest of theirs."""
-    low, high = output_range(law, rows)
+    low, high = output_range(law, rows, tail)
     groups: list[tuple[list[int], float, float, float]] = []
     for row in np.argsort(low - high, kind="stable"):
         width = high[row] - low[row]

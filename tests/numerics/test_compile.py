@@ -1,0 +1,92 @@
+"""Compiled activations against definitions written independently, across numpy, torch and mpmath."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+import sympy
+import torch
+
+import theory
+from numerics import compile_activation, compile_expression
+from theory import InputError
+
+POINTS = np.array([-7.3, -2.0, -1.0, -0.31, 0.0, 0.2, 0.5, 1.0, 3.0, 6.5])
+TORCH = {
+    "relu": torch.relu,
+    "gelu": torch.nn.functional.gelu,
+    "gelu_tanh": lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
+    "silu": torch.nn.functional.silu,
+    "mish": torch.nn.functional.mish,
+    "softplus": torch.nn.functional.softplus,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "elu": torch.nn.functional.elu,
+    "selu": torch.nn.functional.selu,
+    "hardtanh": torch.nn.functional.hardtanh,
+    "hardswish": torch.nn.functional.hardswish,
+    "softsign": torch.nn.functional.softsign,
+    "leaky_relu": torch.nn.functional.leaky_relu,
+    "softmax": lambda x: torch.softmax(x, -1),
+    "solu": lambda x: x * torch.softmax(x, -1),
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_numpy_and_torch_forms_agree_with_torch(name: str) -> None:
+    activation = theory.activation(name)
+    x = torch.tensor(POINTS)
+    expected = TORCH[name](x).numpy()
+    tolerance = 20 * np.finfo(float).eps * (1 + np.abs(expected))
+    assert np.all(np.abs(compile_activation(activation)(POINTS) - expected) <= tolerance)
+    assert np.all(np.abs(compile_activation(activation, "torch")(x).numpy() - expected) <= tolerance)
+
+
+@pytest.mark.parametrize("name", [n for n in theory.activation_names() if theory.activation(n).is_elementwise])
+def test_numpy_form_agrees_with_forty_digits(name: str) -> None:
+    activation = theory.activation(name)
+    exact = compile_activation(activation, "mpmath")
+    with mpmath.workdps(40):
+        expected = np.array([float(exact(mpmath.mpf(float(v)))) for v in POINTS])
+    found = compile_activation(activation)(POINTS)
+    # Differences such as z - tanh(z) lose digits relative to their terms, which are of the size of z.
+    assert np.all(np.abs(found - expected) <= 30 * np.finfo(float).eps * (1 + np.abs(POINTS) + np.abs(expected)))
+
+
+def test_isotropic_map_keeps_directions_and_zero() -> None:
+    f = compile_activation(theory.isotropic("tanh"))
+    x = np.array([[3.0, 4.0], [0.0, 0.0], [1e-300, 0.0]])
+    assert np.allclose(f(x)[0], np.tanh(5.0) * np.array([0.6, 0.8]), rtol=1e-15)
+    assert np.all(f(x)[1] == 0)
+    assert f(x)[2] == pytest.approx([1e-300, 0.0])
+
+
+def test_saturated_activations_do_not_overflow() -> None:
+    far = np.array([-1e4, 1e4])
+    assert np.array_equal(compile_activation(theory.activation("sigmoid"))(far), [0.0, 1.0])
+    assert np.array_equal(compile_activation(theory.activation("softplus"))(far), [0.0, 1e4])
+    assert np.array_equal(compile_activation(theory.activation("softmax"))(far), [0.0, 1.0])
+
+
+def test_torch_gradients_are_finite_where_the_function_is_flat() -> None:
+    x = torch.tensor([-1.0, 0.0, 4.0], dtype=torch.float64, requires_grad=True)
+    compile_activation(theory.rectified_power(1.5), "torch")(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == pytest.approx([0.0, 0.0, 3.0])
+
+
+def test_expressions_broadcast_constants() -> None:
+    z = sympy.Symbol("z")
+    assert compile_expression(sympy.Integer(2), z)(POINTS).shape == POINTS.shape
+    assert compile_expression(z + 1, z)(1.0) == 2.0
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(InputError, match="backend='jax'"):
+        compile_activation(theory.activation("relu"), "jax")
+    with pytest.raises(InputError, match="free parameters a"):
+        compile_activation(theory.rectified_power(sympy.Symbol("a", positive=True)))
+    z = sympy.Symbol("z")
+    with pytest.raises(InputError, match="no numeric form"):
+        compile_expression(sympy.zeta(z), z)

@@ -1,0 +1,104 @@
+"""Minimised population losses against closed forms, bounds and reference values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import theory
+from numerics import expected_loss, minimise_loss, minimise_sparse_coefficient, population_loss
+from theory import InputError, ToyModel
+
+
+@pytest.mark.parametrize(
+    ("p", "importance", "bias", "reference"),
+    [(0.3, 1, False, 0.0296370967742), (0.3, 0.6, True, 0.0233151598548), (0.5, 1, True, 0.0762824469896)],
+)
+def test_two_features_in_one_dimension(p: float, importance: float, bias: bool, reference: float) -> None:
+    model = ToyModel(2, 1, "relu", p, importance=(1, importance), bias=bias)
+    found = minimise_loss(model, restarts=8)
+    assert found.loss.value == pytest.approx(reference, abs=2e-10)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_linear_models_reach_the_principal_components(bias: bool) -> None:
+    found = minimise_loss(ToyModel(6, 2, theory.power(1), 0.1, bias=bias), restarts=4)
+    assert found.loss.value == pytest.approx(4 * (0.1 / 3 - 0.01 / 4), rel=1e-10)
+
+
+@pytest.mark.parametrize("activation", ["power:2", "power:3", "relu", "rectified-power:2"])
+@pytest.mark.parametrize("p", [1e-3, 0.03, 1.0])
+def test_minima_lie_between_the_bounds(activation: str, p: float) -> None:
+    model = ToyModel(5, 2, activation, p)
+    found = minimise_loss(model, restarts=6)
+    for bound in theory.lower_bounds(model, of="loss"):
+        assert float(bound.value) <= found.loss.value + found.loss.error + 1e-9 * found.loss.value, bound.name
+    for bound in theory.upper_bounds(model, of="loss"):
+        # A bound on the mean over random weights, or at a construction, is no more than the minimum found.
+        assert found.loss.value - found.loss.error <= float(bound.value) * (1 + 1e-9), bound.name
+
+
+def test_small_density_approaches_the_sparse_optimum() -> None:
+    sparse = minimise_sparse_coefficient(ToyModel(5, 2, "relu")).coefficient
+    found = minimise_loss(ToyModel(5, 2, "relu", 1e-3))
+    assert found.loss.value / 1e-3 == pytest.approx(sparse, rel=5e-3)
+    assert found.loss.value >= 1e-3 * (1 - 1e-3) ** 4 * sparse
+
+
+def test_the_end_is_stationary_and_reported() -> None:
+    model = ToyModel(4, 2, "gelu", 0.2, bias=True)
+    found = minimise_loss(model, restarts=3, seed=5)
+    assert found.b is not None
+    W = torch.tensor(found.W, requires_grad=True)
+    b = torch.tensor(found.b, requires_grad=True)
+    population_loss(model, W, b, frequencies=512).backward()
+    assert W.grad is not None
+    assert b.grad is not None
+    assert max(W.grad.abs().max(), b.grad.abs().max()) < 1e-5
+    assert found.gradient_norm < 1e-5
+    assert found.loss.value == expected_loss(model, found.W, found.b).value
+    assert found.losses.shape == (3,)
+    assert found.losses[0] == pytest.approx(found.loss.value, rel=1e-3)
+    again = minimise_loss(model, restarts=3, seed=5)
+    assert np.array_equal(found.W, again.W)
+
+
+def test_binary_and_unequal_features() -> None:
+    binary = minimise_loss(ToyModel(4, 2, "relu", 0.1, law="binary", bias=True), restarts=4)
+    assert binary.loss.kind == "exact"
+    # Two antipodal pairs fail only where both partners are active, and then by 1 each.
+    assert 0 < binary.loss.value <= 2 * 2 * 0.1**2
+    unequal = minimise_loss(ToyModel(3, 1, "relu", (0.01, 0.3, 0.05), importance=(1, 1, 0.1)), restarts=4)
+    # Keeping the most frequent feature alone is a candidate.
+    assert unequal.loss.value <= (0.01 + 0.1 * 0.05) / 3 + 1e-12
+
+
+def test_the_zero_model_is_handled() -> None:
+    assert minimise_loss(ToyModel(3, 2, "relu", 0), restarts=2).loss.value == pytest.approx(0, abs=1e-12)
+    assert minimise_loss(ToyModel(1, 1, "relu", 0.5), restarts=1).loss.value == pytest.approx(0, abs=1e-12)
+
+
+def test_progress_is_reported() -> None:
+    seen: list[tuple[int, int, str]] = []
+    minimise_loss(ToyModel(3, 1, "power:2", 0.1), restarts=2, progress=lambda *step: seen.append(step))
+    assert seen[0][0] == 0
+    assert seen[-1][:2] == (3, 3)
+
+
+def test_bad_input_is_refused() -> None:
+    model = ToyModel(3, 2, "relu", 0.1)
+    for arguments, message in (
+        ({"restarts": 0}, "restarts=0"),
+        ({"steps": 0}, "steps=0"),
+        ({"restarts": True}, "restarts="),
+    ):
+        with pytest.raises(InputError, match=message):
+            minimise_loss(model, **arguments)
+    for change, message in (
+        ({"activation": "solu"}, "coupled"),
+        ({"activation": "sign"}, "jumps"),
+        ({"density": theory.toy_model.DENSITY}, "symbols p"),
+    ):
+        with pytest.raises(InputError, match=message):
+            minimise_loss(model.replace(**change))

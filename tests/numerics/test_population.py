@@ -1,0 +1,91 @@
+"""The differentiable population loss: values against the front door, gradients against finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import theory
+from numerics import expected_loss, population_loss
+from numerics.population import population_objective
+from theory import InputError, ToyModel
+
+CASES = [
+    ("relu", "uniform"),
+    ("relu", "binary"),
+    ("gelu", "uniform"),
+    ("tanh", "two-sided:uniform"),
+    ("rectified-power:1.5", "beta:2,3"),
+    ("rectified-power:2", "half-normal"),
+    ("leaky-relu:0.1", "exponential"),
+    ("power:1", "exponential"),
+    ("power:2", "uniform"),
+    ("power:3", "two-sided:half-normal"),
+    ("1 + z - z**3/3", "beta:1,2"),
+    ("signed-power:2", "two-sided:binary"),
+]
+
+
+@pytest.mark.parametrize(("activation", "law"), CASES)
+@pytest.mark.parametrize("density", [1e-3, (0.1, 0.9, 0.3, 0.0, 1.0)])
+def test_value_and_gradient(activation: str, law: str, density) -> None:
+    rng = np.random.default_rng(1)
+    W, b = 0.8 * rng.normal(size=(3, 2, 5)), 0.3 * rng.normal(size=(3, 5))
+    model = ToyModel(5, 2, activation, density, law=law, importance=(1, 2, 3, 0.1, 0.5), bias=True)
+    objective = population_objective(model, 512)
+    value, d_weights, d_bias = objective(W, b)
+    expected = [expected_loss(model, W[s], b[s], rtol=1e-7).value for s in range(3)]
+    # A fixed number of frequencies must cover the long tail of the exponential law as well.
+    assert value == pytest.approx(expected, rel=2e-3 if law == "exponential" else 1e-6)
+    step = 1e-5
+    for _ in range(2):
+        towards, shift = rng.normal(size=W.shape), rng.normal(size=b.shape)
+        up, down = (
+            objective(W + step * towards, b + step * shift)[0],
+            objective(W - step * towards, b - step * shift)[0],
+        )
+        slope = (d_weights * towards).sum(axis=(1, 2)) + (d_bias * shift).sum(axis=1)
+        assert np.abs((up - down) / (2 * step) - slope).max() <= 1e-6 * (np.abs(slope).max() + np.abs(value).max())
+
+
+def test_gradient_where_features_are_hidden_from_each_other() -> None:
+    """At G_ij = 0 the feature is dropped from the law of z_i, yet moving it there must still show in the gradient."""
+    W, towards = np.eye(3)[None], np.random.default_rng(0).normal(size=(1, 3, 3))
+    b = np.array([[0.2, 0.1, 0.3]])
+    objective = population_objective(ToyModel(3, 3, "gelu", 0.4, bias=True), 512)
+    _, d_weights, _ = objective(W, b)
+    step = 1e-4
+    slope = (objective(W + step * towards, b)[0] - objective(W - step * towards, b)[0]) / (2 * step)
+    assert slope[0] == pytest.approx((d_weights * towards).sum(), rel=1e-6)
+
+
+def test_torch_gradients() -> None:
+    model = ToyModel(4, 2, "relu", 0.2, bias=True, importance=(1, 2, 1, 1))
+    rng = np.random.default_rng(2)
+    W = torch.tensor(rng.normal(size=(2, 4)), requires_grad=True)
+    b = torch.tensor(0.2 * rng.normal(size=4), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w, c: population_loss(model, w, c), (W, b), eps=1e-5, atol=1e-6)
+    (3 * population_loss(model, W)).backward()
+    assert W.grad is not None
+    value = population_loss(model, W.detach().float())
+    assert value.dtype == torch.float32
+    assert float(value) == pytest.approx(expected_loss(model, W.detach()).value, rel=1e-5)
+
+
+def test_bad_input_is_refused() -> None:
+    model = ToyModel(4, 2, "relu", 0.2)
+    with pytest.raises(InputError, match="shape"):
+        population_loss(model, torch.ones(4, 2))
+    with pytest.raises(InputError, match="no bias"):
+        population_loss(model, torch.ones(2, 4), torch.zeros(4))
+    with pytest.raises(InputError, match="b has shape"):
+        population_loss(model.replace(bias=True), torch.ones(2, 4), torch.zeros(3))
+    with pytest.raises(InputError, match="coupled"):
+        population_objective(model.replace(activation="softmax"))
+    with pytest.raises(InputError, match="jumps at 0"):
+        population_objective(model.replace(activation="heaviside"))
+    with pytest.raises(InputError, match="supports"):
+        population_objective(ToyModel(30, 2, "relu", 0.2, law="binary"))
+    with pytest.raises(InputError, match="symbols p"):
+        population_objective(ToyModel(4, 2, theory.power(2)))

@@ -12,9 +12,10 @@ from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
 from theory.symmetry.groups import GROUP_KEYS, MatrixGroup, group
 from theory.symmetry.intertwiners import Intertwiner, intertwiner
-from theory.toy_model import ToyModel
+from theory.toy_model import DENSITY, ToyModel
 
 __all__ = [
+    "DENSITY",
     "GROUP_KEYS",
     "Activation",
     "Bound",

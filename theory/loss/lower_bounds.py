@@ -126,7 +126,7 @@ def _relu_capacity(model: ToyModel, constants: SparseConstants) -> tuple[sympy.E
         return None
     m = model.n_hidden
     c = _near_optimal_c(m)
-    value = 1 / (c / m - 4 * c**3 / (27 * (1 - c) ** 2))
+    value = sympy.simplify(1 / (c / m - 4 * c**3 / (27 * (1 - c) ** 2)))
     t = sympy.Symbol("t", real=True)
     h = (1 - c) * t**3 + c * t**2 - 4 * c**3 / (27 * (1 - c) ** 2)
     root = -2 * c / (3 * (1 - c))
@@ -145,7 +145,7 @@ def _near_optimal_c(m: sympy.Expr) -> sympy.Expr:
     """A rational c in (0, 1) close to the maximiser of c/m - 4c^3/(27(1-c)^2); any such c gives a valid bound.
 
     The derivative vanishes where 4c^2(3 - c)/(27(1-c)^3) = 1/m; for a symbolic m, c = 3/(2 sqrt(m) + 3) is within a
-    few per cent of it: it equals the large-m solution 3/(2 sqrt(m)) there and stays below 1.
+    few per cent of it, equals the large-m solution 3/(2 sqrt(m)) there, and makes the bound m^(3/2) + 3m/2.
     """
     if not m.is_number:
         return 3 / (2 * sympy.sqrt(m) + 3)

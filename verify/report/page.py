@@ -30,7 +30,9 @@ def render_page(context: dict[str, Any]) -> tuple[str, dict[str, bytes]]:
         inline[name] = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
-        short=short, math=lambda text: Markup("<math>" + text + "</math>"), seconds=lambda value: f"{value:.1f} s"
+        short=short,
+        math=lambda text: Markup('<math displaystyle="true">' + text + "</math>"),
+        seconds=lambda value: f"{value:.1f} s",
     )
     template = environment.from_string((resources.files("verify.report") / "page.html.j2").read_text(encoding="utf-8"))
     return template.render(**context, figures=inline, table=loss_table(context["results"]["density"])), files

@@ -13,7 +13,6 @@ import sympy
 import numerics
 import theory
 from theory import InputError, ToyModel
-from theory.toy_model import DENSITY
 
 __all__ = ["ReportSize", "claims", "density", "intervals", "routes", "symbolic", "symmetry"]
 
@@ -97,6 +96,7 @@ def symbolic(size: ReportSize) -> dict[str, Any]:
 
 def density(size: ReportSize, seed: int, tick: Tick) -> dict[str, Any]:
     """Bounds, minimised losses and trained seeds against density, for every power activation."""
+    from verify.plots.dataset import bound_curve
     from verify.training import Protocol, train
 
     chosen = activations(size.powers)
@@ -129,8 +129,8 @@ def density(size: ReportSize, seed: int, tick: Tick) -> dict[str, Any]:
             "title": title,
             "activation": activation.name,
             "grid": grid.tolist(),
-            "lower_curve": _curve(theory.lower_bounds(sparse), grid, max),
-            "upper_curve": _curve(theory.upper_bounds(sparse), grid, min),
+            "lower_curve": bound_curve(theory.lower_bounds(sparse), grid, 0.0).tolist(),
+            "upper_curve": bound_curve(theory.upper_bounds(sparse), grid, np.nan).tolist(),
             "points": list(size.densities),
             "lower": lower,
             "upper": upper,
@@ -290,12 +290,6 @@ def _relation(bound: theory.Bound, position: int) -> str | None:
     if relation is None or relation in (sympy.true, sympy.false):
         return None
     return mathml(relation, printer="presentation")
-
-
-def _curve(bounds: list[theory.Bound], grid: np.ndarray, choose: Callable[..., float]) -> list[float]:
-    """The best of several bounds in the symbol p, at every density of the grid."""
-    functions = [numerics.compile_expression(bound.expr, DENSITY) for bound in bounds]
-    return [choose(float(f(p)) for f in functions) for p in grid]
 
 
 def _netcdf(dataset: Any) -> str:

@@ -190,6 +190,14 @@ def test_result_is_labelled_padded_and_survives_a_file(tmp_path):
         assert read.attrs == runs.attrs
 
 
+def test_the_number_of_threads_is_restored():
+    import torch
+
+    before = torch.get_num_threads()
+    train(ToyModel(3, 2, "relu", density=0.1), 1, SHORT)
+    assert torch.get_num_threads() == before
+
+
 def test_progress_goes_from_start_to_end_and_can_interrupt():
     seen = []
     models = [ToyModel(3, 2, name, density=0.1) for name in ("relu", "tanh")]

@@ -146,7 +146,7 @@ def _unit(vectors: Iterable[Iterable[sympy.Expr | int]]) -> list[Vector]:
     result = []
     for vector in vectors:
         entries = [sympy.sympify(value) for value in vector]
-        norm = sympy.sqrt(sympy.nsimplify(sympy.expand(sum(value**2 for value in entries))))
+        norm = sympy.sqrt(sympy.radsimp(sympy.expand(sum(value**2 for value in entries))))
         result.append(tuple(sympy.radsimp(sympy.expand(value / norm)) for value in entries))
     return result
 
@@ -170,7 +170,7 @@ def _simplex(m: int) -> list[Vector]:
         radius = sympy.sqrt(1 - sum(value**2 for value in rows[axis]))
         for index in range(m + 1):
             rows[index].append(sympy.Integer(0) if index < axis else radius if index == axis else -radius / left)
-    return [tuple(sympy.nsimplify(sympy.simplify(value)) for value in row) for row in rows]
+    return [tuple(sympy.simplify(value) for value in row) for row in rows]
 
 
 def _orthoplex(m: int) -> list[Vector]:

@@ -256,7 +256,7 @@ def _exponent_at_one(side: sympy.Expr) -> sympy.Expr | None:
     """The only possible degree: t f'(t)/f(t), read off the piece around t = 1."""
     piece = resolve(side, sympy.Rational(1))
     value = sympy.simplify(t * sympy.diff(piece, t) / piece)
-    value = value if not value.has(t) else sympy.nsimplify(sympy.simplify(value.subs(t, 1)))
+    value = value if not value.has(t) else sympy.simplify(value.subs(t, 1))
     return value if value.is_number and value.is_real else None
 
 

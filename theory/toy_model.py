@@ -136,7 +136,9 @@ class ToyModel:
     def describe(self) -> str:
         """One line for tables and titles."""
         bias = "bias" if self.bias else "no bias"
-        sizes = [f"n={self.n_features}", f"m={self.n_hidden}", f"p={_short(self.density)}"]
+        sizes = [f"n={self.n_features}", f"m={self.n_hidden}"]
+        if self.density != DENSITY:
+            sizes.append(f"p={_short(self.density)}")
         parts = [self.activation.name, *sizes, str(self.law), bias]
         if self.importance != 1:
             parts.append(f"I={_short(self.importance)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 import theory
-from theory import InputError, ToyModel
+from theory import InputError, Step, ToyModel
 from theory.loss.lower_bounds import LOWER_BOUNDS
 from theory.loss.upper_bounds import UPPER_BOUNDS, antipodal_weights
 
@@ -108,9 +109,15 @@ def test_derivations_recheck(activation: theory.Activation) -> None:
             assert bound.assumptions
 
 
-def test_some_steps_are_rechecked_and_a_false_one_would_fail() -> None:
+def test_derivations_are_rechecked_by_algebra_and_a_doctored_one_fails() -> None:
     bound = theory.lower_bound(ToyModel(6, 2, "relu"), of="sparse", name="relu-capacity")
-    assert sum(ok is True for ok in bound.check_derivation().values()) >= 4
+    assert sum(ok is True for ok in bound.check_derivation().values()) >= 3
+    doctored = [
+        Step(step.statement, None if step.relation is None else sympy.Eq(step.relation.lhs + 1, step.relation.rhs))
+        for step in bound.derivation
+    ]
+    outcomes = replace(bound, derivation=tuple(doctored)).check_derivation()
+    assert sum(ok is False for ok in outcomes.values()) >= 3
 
 
 @given(st.integers(2, 8), st.integers(1, 4), st.sampled_from(ACTIVATIONS), st.sampled_from(LAWS), st.integers(0, 10**6))

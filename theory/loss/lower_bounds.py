@@ -13,14 +13,14 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
-from theory.loss.capacity import SparseConstants, effective_dimension, sparse_constants
+from theory.loss.capacity import sparse_constants
+from theory.loss.capacity_bounds import capacity_bounds
 from theory.toy_model import ToyModel
 
-__all__ = ["LOWER_BOUNDS", "capacity_bounds", "lower_bound", "lower_bounds"]
+__all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
 
 _THEORY = "docs/theory.md"
 _q = sympy.Rational
-_GENERIC = sympy.Symbol("m", integer=True, positive=True)
 
 
 def lower_bounds(model: ToyModel, of: str = "loss") -> list[Bound]:
@@ -75,95 +75,6 @@ def _why_none(model: ToyModel) -> str:
     if model.bias:
         return ": with a bias only the rank bound of monomials is known (the no-bias bounds do not hold)"
     return ""
-
-
-# --- capacity: upper bounds on K* ------------------------------------------------------------------------------------
-
-
-def capacity_bounds(model: ToyModel) -> dict[str, tuple[sympy.Expr, tuple[Step, ...], str]]:
-    """Closed-form upper bounds on the capacity K*, by name, with their derivation and equality case."""
-    constants = sparse_constants(model.law, model.activation)
-    return {name: found for name, build in _CAPACITIES.items() if (found := build(model, constants)) is not None}
-
-
-def _cardinality(model: ToyModel, constants: SparseConstants) -> tuple[sympy.Expr, tuple[Step, ...], str]:
-    n = model.n_features
-    steps = (
-        Step("E(W) = sum_ij a_i a_j f(cos_ij) >= sum_i a_i^2, since f >= 0 and f(1) = 1"),
-        Step("Cauchy-Schwarz: sum_i a_i^2 >= s^2/n with s = sum_i a_i, so K = s^2/E <= n"),
-    )
-    return n, steps, "no interference: all off-diagonal f(cos_ij) = 0 and equal norms (orthogonal features, n <= m)"
-
-
-def _sidelnikov(model: ToyModel, constants: SparseConstants) -> tuple[sympy.Expr, tuple[Step, ...], str] | None:
-    if constants.kernel.negative != 1:
-        return None
-    k, m = constants.kernel.exponent, model.n_hidden
-    if not k.is_integer and not k.is_number:
-        return None
-    k = sympy.ceiling(k)
-    dimension = effective_dimension(m, k)
-    steps = [] if k == constants.kernel.exponent else [Step("f(t) = |t|^(2a) >= t^(2k) on [-1, 1] for k = ceil(a)")]
-    steps += [
-        Step("with T = sum_i W_i^(x 2k) and S = E u^(x 2k), u uniform on the sphere: <T, T> = sum_ij G_ij^(2k) = E(W)"),
-        Step("<S, S> = E <u, v>^(2k) = 1/D and <T, S> = s/D by rotation invariance"),
-        Step("Cauchy-Schwarz <T, S>^2 <= <T, T><S, S> gives E >= s^2/D, so K <= D"),
-    ]
-    if k.is_number:
-        x, half = _GENERIC, _q(1, 2)
-        ratio = sympy.gamma(x / 2 + k) * sympy.gamma(half) / (sympy.gamma(x / 2) * sympy.gamma(k + half))
-        identity = sympy.Eq(effective_dimension(x, k), ratio, evaluate=False)
-        steps.append(Step("D = prod_(j<k) (m + 2j)/(2j + 1) is the inverse 2k-th moment of a coordinate", identity))
-    equality = (
-        "the antipodal double of the features, weighted by a_i, is a spherical (2k+1)-design (possible for n large)"
-    )
-    return dimension, tuple(steps), equality
-
-
-def _relu_capacity(model: ToyModel, constants: SparseConstants) -> tuple[sympy.Expr, tuple[Step, ...], str] | None:
-    """T5(e): needs only f >= t_+^2, which holds for every exponent a <= 1 whatever r_ >= 0."""
-    if constants.kernel.exponent.is_number is False or constants.kernel.exponent > 1 or constants.kernel.negative == 1:
-        return None
-    m = model.n_hidden
-    c = _near_optimal_c(m)
-    value = sympy.simplify(1 / (c / m - 4 * c**3 / (27 * (1 - c) ** 2)))
-    t = sympy.Symbol("t", real=True)
-    h = (1 - c) * t**3 + c * t**2 - 4 * c**3 / (27 * (1 - c) ** 2)
-    root = -2 * c / (3 * (1 - c))
-    steps = (
-        Step(f"minorant h(t) = (1-c) t^3 + c t^2 - 4c^3/(27(1-c)^2) of f, with c = {c}"),
-        Step("on t < 0: h has its maximum where h' = 0, and it is 0 there", sympy.Eq(h.subs(t, root), 0)),
-        Step("on 0 <= t <= 1: f - h >= t^2 - h = (1-c) t^2 (1 - t) + 4c^3/(27(1-c)^2) > 0",
-             sympy.Eq(t**2 - h, (1 - c) * t**2 * (1 - t) + 4 * c**3 / (27 * (1 - c) ** 2))),
-        Step("t^3 and t^2 - 1/m are positive definite on the sphere, so E >= s^2 (c/m - 4c^3/(27(1-c)^2))"),
-    )  # fmt: skip
-    return value, steps, "not attained; for large m it grows like m^(3/2)"
-
-
-@cache
-def _near_optimal_c(m: sympy.Expr) -> sympy.Expr:
-    """A rational c in (0, 1) close to the maximiser of c/m - 4c^3/(27(1-c)^2); any such c gives a valid bound.
-
-    The derivative vanishes where 4c^2(3 - c)/(27(1-c)^3) = 1/m; for a symbolic m, c = 3/(2 sqrt(m) + 3) is within a
-    few per cent of it, equals the large-m solution 3/(2 sqrt(m)) there, and makes the bound m^(3/2) + 3m/2.
-    """
-    if not m.is_number:
-        return 3 / (2 * sympy.sqrt(m) + 3)
-    low, high = _q(0), _q(1)
-    for _ in range(30):
-        middle = (low + high) / 2
-        if 4 * middle**2 * (3 - middle) / (27 * (1 - middle) ** 3) < 1 / m:
-            low = middle
-        else:
-            high = middle
-    return _q(round(low * 10**6), 10**6)
-
-
-_CAPACITIES: dict[str, Callable[[ToyModel, SparseConstants], Any]] = {
-    "cardinality": _cardinality,
-    "sidelnikov": _sidelnikov,
-    "relu-capacity": _relu_capacity,
-}
 
 
 # --- the sparse limit ------------------------------------------------------------------------------------------------
@@ -420,7 +331,7 @@ def _binomial_steps() -> tuple[Step, ...]:
     return (
         Step(
             "that sum is p mu_2 - p^2 mu_1^2 - p q^(n-1) mu_2 (re-checked at n = 4)",
-            sympy.Eq(sympy.expand(total - closed), 0),
+            sympy.Eq(total, closed, evaluate=False),
         ),
     )
 

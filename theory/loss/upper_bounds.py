@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,14 @@ from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
 from theory.loss.capacity import SparseConstants, effective_dimension, sparse_constants
 from theory.loss.configurations import best_known_configuration
+from theory.loss.constructions import (
+    antipodal_weights,
+    moments_of_sum,
+    orthonormal_weights,
+    pair_construction,
+    pair_moments,
+    scaled,
+)
 from theory.loss.expansion import optimal_scale
 from theory.loss.lower_bounds import scale_out_steps
 from theory.toy_model import DENSITY, ToyModel
@@ -24,8 +31,6 @@ from theory.toy_model import DENSITY, ToyModel
 __all__ = ["UPPER_BOUNDS", "upper_bound", "upper_bounds"]
 
 _THEORY = "docs/theory.md"
-# Exact Gram matrices beyond this many features cost seconds and show nothing that floats do not.
-_LARGEST_EXACT = 40
 
 
 def upper_bounds(model: ToyModel, of: str = "loss") -> list[Bound]:
@@ -88,34 +93,6 @@ def _is_rectified(model: ToyModel, constants: SparseConstants) -> bool:
     return constants.kernel.negative == 0
 
 
-def orthonormal_weights(n: int, m: int) -> sympy.Matrix:
-    """min(n, m) features along the axes, the others dropped; shape (m, n)."""
-    return sympy.Matrix(m, n, lambda i, j: int(i == j))
-
-
-def antipodal_weights(n: int, m: int) -> sympy.Matrix:
-    """Features 2i and 2i + 1 opposite each other along axis i, the axes left filled with single ones; shape (m, n)."""
-    pairs = max(0, min(n - m, m)) if n < 2 * m else m
-    columns: list[list[int]] = []
-    for axis in range(m):
-        signs = (1, -1) if axis < pairs else (1,)
-        for sign in signs:
-            columns.append([sign if i == axis else 0 for i in range(m)])
-    columns = columns[:n] + [[0] * m] * max(0, n - len(columns))
-    return sympy.Matrix(columns).T
-
-
-def _scaled(model: ToyModel, weights: Callable[[int, int], sympy.Matrix]) -> tuple[Any, Any] | None:
-    n, m = model.n_features, model.n_hidden
-    if not (n.is_number and m.is_number) or model.activation.parameters or int(n) * int(m) > 10_000:
-        return None
-    plain = model.replace(bias=False, importance=1)
-    W: Any = weights(int(n), int(m))
-    if int(n) > _LARGEST_EXACT:
-        return optimal_scale(plain, np.array(W.tolist(), dtype=float)), np.zeros(int(n))
-    return optimal_scale(plain, W), sympy.zeros(int(n), 1)
-
-
 # --- the sparse limit ------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +119,7 @@ def _sparse(
             "features are independent with one density p",
         ),
         derivation=(*scale_out_steps(), *steps),
-        construction=None if weights is None else _scaled(model, weights),
+        construction=None if weights is None else scaled(model, weights),
         equality=equality,
         source=f"{_THEORY}, {source}",
     )
@@ -264,7 +241,7 @@ def _orthonormal_loss(model: ToyModel) -> Bound | None:
         steps,
         "p -> 0 with n <= m; k = 1 without gain from the mean",
         "T7(c)",
-        _scaled(model, orthonormal_weights),
+        scaled(model, orthonormal_weights),
     )
 
 
@@ -285,7 +262,7 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
     if constants is None or not _is_rectified(model, constants) or model.law.is_two_sided:
         return None
     a, up = constants.kernel.exponent, model.activation.power_form.positive
-    moments = _pair_moments(model.law.name, a)
+    moments = pair_moments(model.law.name, a)
     if moments is None:
         return None
     n, m, p = model.n_features, model.n_hidden, model.density
@@ -310,38 +287,7 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
             "the best a gives p mu_2 - A^2/B per paired feature; single features p (mu_2 - kappa), dropped ones p mu_2"
         ),
     )
-    return _loss(
-        model, "antipodal", expr, steps, "p -> 0 with n <= 2m", "T7, T10", _pair_construction(model, best_gain)
-    )
-
-
-def _pair_construction(model: ToyModel, best_gain: sympy.Expr) -> tuple[Any, Any] | None:
-    scaled = _scaled(model, antipodal_weights)
-    if scaled is None or best_gain.free_symbols:
-        return None
-    W = antipodal_weights(int(model.n_features), int(model.n_hidden))
-    constants = sparse_constants(model.law, model.activation)
-    exponent = constants.kernel.exponent
-    scale_of_pairs = best_gain ** (1 / (2 * exponent))
-    scale_of_singles = (constants.gain / constants.cost) ** (1 / (2 * exponent))
-    for axis in range(W.rows):
-        paired = sum(1 for entry in W.row(axis) if entry != 0) == 2
-        for j in range(W.cols):
-            W[axis, j] = W[axis, j] * (scale_of_pairs if paired else scale_of_singles)
-    return W, scaled[1]
-
-
-@cache
-def _pair_moments(law: str, a: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr] | None:
-    """E U (U-V)_+^a and E (U-V)_+^(2a) for independent U, V of the law; None where no closed form is at hand."""
-    if law == "uniform":
-        return 1 / ((a + 1) * (a + 3)), 1 / ((2 * a + 1) * (2 * a + 2))
-    if law == "binary":
-        return sympy.Integer(0), sympy.Integer(0)
-    if law == "exponential":
-        # Given U > V, the smaller is exponential of rate 2 and U - V exponential of rate 1, independently.
-        return (sympy.gamma(a + 1) / 2 + sympy.gamma(a + 2)) / 2, sympy.gamma(2 * a + 1) / 2
-    return None
+    return _loss(model, "antipodal", expr, steps, "p -> 0 with n <= 2m", "T7, T10", pair_construction(model, best_gain))
 
 
 def _random_directions_loss(model: ToyModel) -> Bound | None:
@@ -368,7 +314,7 @@ def _random_directions_loss(model: ToyModel) -> Bound | None:
             return sympy.Integer(0)
         return 1 / effective_dimension(m, r // 2) if r else sympy.Integer(1)
 
-    others = _moments_of_sum([direction(r) * raw(r) for r in range(2 * k + 1)], n - 1)
+    others = moments_of_sum([direction(r) * raw(r) for r in range(2 * k + 1)], n - 1)
     mean = sympy.Add(*(sympy.binomial(k, t) * raw(t + 1) * others[k - t] for t in range(k + 1)))
     square = sympy.Add(*(sympy.binomial(2 * k, t) * raw(t) * others[2 * k - t] for t in range(2 * k + 1)))
     saved = n * mean**2 / square
@@ -383,22 +329,6 @@ def _random_directions_loss(model: ToyModel) -> Bound | None:
         Step("some W does no worse than the average over W"),
     )
     return _loss(model, "random-directions", expr, steps, "p -> 0 with n -> oo", "T7(b)")
-
-
-def _moments_of_sum(moments: list[sympy.Expr], count: sympy.Expr) -> list[sympy.Expr]:
-    """Raw moments of the sum of `count` independent copies, from those of one (through cumulants)."""
-    size = len(moments)
-    cumulants = [sympy.Integer(0)] * size
-    for r in range(1, size):
-        cumulants[r] = moments[r] - sympy.Add(
-            *(sympy.binomial(r - 1, j - 1) * cumulants[j] * moments[r - j] for j in range(1, r))
-        )
-    result = [sympy.Integer(1)] + [sympy.Integer(0)] * (size - 1)
-    for r in range(1, size):
-        result[r] = sympy.expand(
-            sympy.Add(*(sympy.binomial(r - 1, j - 1) * count * cumulants[j] * result[r - j] for j in range(1, r + 1)))
-        )
-    return result
 
 
 def _remainder(model: ToyModel) -> Bound | None:

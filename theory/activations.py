@@ -288,7 +288,7 @@ def break_points(expr: sympy.Expr, name: str = "the expression") -> tuple[sympy.
     """
     found: set[sympy.Expr] = set()
     for zero in _break_expressions(expr):
-        found |= _real_zeros(zero, name)
+        found |= real_zeros(zero, name)
     return tuple(sorted(found, key=lambda point: float(point)))
 
 
@@ -322,16 +322,19 @@ def _branches(node: sympy.Expr) -> list[sympy.Expr] | None:
     return None
 
 
-def _real_zeros(expression: sympy.Expr, name: str) -> set[sympy.Expr]:
+def real_zeros(expression: sympy.Expr, name: str) -> set[sympy.Expr]:
     """The real zeros of every branch of an expression: at least its own isolated zeros."""
     for node in sympy.preorder_traversal(expression):
         branches = _branches(node)
         if branches is not None:
-            return set().union(*(_real_zeros(expression.xreplace({node: branch}), name) for branch in branches))
+            return set().union(*(real_zeros(expression.xreplace({node: branch}), name) for branch in branches))
     if not expression.has(z):
         return set()
     if expression.is_polynomial(z):
-        return set(sympy.Poly(expression, z).real_roots())
+        try:
+            return set(sympy.Poly(expression, z).real_roots())
+        except NotImplementedError:  # irrational coefficients
+            pass
     solutions = sympy.solveset(expression, z, sympy.S.Reals)
     if isinstance(solutions, sympy.FiniteSet) or solutions is sympy.S.EmptySet:
         return set(solutions)

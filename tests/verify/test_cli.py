@@ -133,12 +133,41 @@ def test_train_sets_seeds_beside_the_bounds(capsys: pytest.CaptureFixture[str], 
     assert code == 0
     data = json.loads(out)
     assert len(data["losses"]) == 3
-    assert data["lower_bound"] <= data["minimised"] <= data["best_trained"] * (1 + 1e-9)
+    assert data["lower_bound"] <= data["best_known"] <= data["best_trained"] * (1 + 1e-9)
     assert out_file.is_file()
     assert [path.name for path in out_file.parent.iterdir()] == ["model.nc"]
 
 
+def test_train_a_coupled_activation(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "-a", "isotropic:tanh", "-n", "3", "-m", "2", "-p", "0.1", "--seeds", "2", "--steps", "20"]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "best known loss" in out
+
+
+def test_bounds_of_many_features(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "bounds", "-a", "relu", "-n", "100000", "-m", "2", "-p", "0.1", "--of", "loss")
+    assert code == 0
+    assert "first-order" in out
+
+
+def test_certificates_are_written_verified_and_rejected(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = str(tmp_path / "pentagon.json")
+    assert run(capsys, "bounds", "-a", "relu", "-n", "5", "-m", "2", "--certificate", file)[0] == 0
+    code, out, _ = run(capsys, "bounds", "--verify", file)
+    assert code == 0
+    assert out.startswith("PROVED: 5 features in R^2 have capacity at most 4.198")
+    data = json.loads(Path(file).read_text())
+    Path(file).write_text(json.dumps({**data, "capacity": "4"}))
+    code, out, _ = run(capsys, "bounds", "--verify", file, "--json")
+    assert code == 1
+    assert "proves only" in json.loads(out)["reason"]
+    Path(file).write_text("{")
+    assert run(capsys, "bounds", "--verify", file)[0] == 2
+
+
 BAD = [
+    (["bounds", "--verify", "missing.json"], "no such file"),
     (["bounds", "-a", "relu", "-n", "5", "-m", "2", "-p", "1.5"], "density=3/2 is outside"),
     (["bounds", "-a", "relu", "-n", "5", "-m", "0"], "-m 0 must be an integer"),
     (["bounds", "-a", "relu", "-n", "5.5", "-m", "2"], "-n 5.5 must be an integer"),

@@ -105,7 +105,10 @@ def sparse_constants(law: FeatureLaw, activation: Activation) -> SparseConstants
     else:
         gain, cost, negative = up * first, up**2 * second, sympy.simplify(down**2 / up**2) if up != 0 else sympy.oo
     if cost == 0 or negative == sympy.oo:
-        raise InputError(f"activation {activation.name!r} vanishes on every value of U; its loss is n mu_2 whatever W")
+        raise InputError(
+            f"activation {activation.name!r} is 0 on every value of U, so one active feature alone is never "
+            "reconstructed: c* = n mu_2, reached at W = 0"
+        )
     return SparseConstants(sympy.simplify(gain), sympy.simplify(cost), law.absolute_moment(2), Kernel(a, negative))
 
 

@@ -20,6 +20,7 @@ from theory.toy_model import ToyModel
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
 
 _THEORY = "docs/theory.md"
+_LARGEST_EXACT_BITS = 1000
 _q = sympy.Rational
 
 
@@ -118,7 +119,7 @@ def _linear_programming(model: ToyModel) -> Bound | None:
     if not (kernel.exponent.is_Rational and kernel.negative.is_Rational and 0 <= kernel.negative <= 1):
         return None
     if isinstance(model.importance, tuple):
-        return _layer_cake(model, "linear-programming", "T5, T9(a)")
+        return _layer_cake(model, "linear-programming", "T5")
     certificate = _certificate(int(model.n_features), int(model.n_hidden), kernel.exponent, kernel.negative)
     n = model.n_features
     cap = sympy.Min(n, certificate.capacity)
@@ -229,7 +230,7 @@ def _first_order(model: ToyModel) -> Bound | None:
         name="first-order",
         side="lower",
         of="loss",
-        expr=p * (1 - p) ** (n - 1) * sparse.expr,
+        expr=p * power_of_complement(p, n - 1) * sparse.expr,
         model=model,
         assumptions=sparse.assumptions,
         derivation=(
@@ -240,6 +241,17 @@ def _first_order(model: ToyModel) -> Bound | None:
         equality="p -> 0",
         source=f"{_THEORY}, T6(a)",
     )
+
+
+def power_of_complement(p: sympy.Expr, exponent: sympy.Expr, up: bool = False) -> sympy.Expr:
+    """(1 - p)**exponent; where it would have thousands of digits, a short rational below it (above it if `up`)."""
+    exact = (1 - p) ** exponent
+    if not exact.is_Rational or int(exact.q).bit_length() <= _LARGEST_EXACT_BITS:
+        return exact
+    if exact.p * 10**300 < exact.q:
+        return sympy.Rational(1, 10**300) if up else sympy.Integer(0)
+    scale = 10 ** (len(str(exact.q // exact.p)) + 30)
+    return sympy.Rational(exact.p * scale // exact.q + int(up), scale)
 
 
 def _monomial_exponent(model: ToyModel) -> sympy.Expr | None:
@@ -293,10 +305,10 @@ def _combined(model: ToyModel) -> Bound | None:
     p, n, m = model.density, model.n_features, model.n_hidden
     rank = _binomial(m + k - 1, k)
     mu_1, mu_2 = model.law.moment(1), model.law.moment(2)
-    single = p * (1 - p) ** (n - 1)
-    expr = single * sparse.expr + model.importance * sympy.Max(0, n - rank) * (
-        p * mu_2 - p**2 * mu_1**2 - single * mu_2
-    )
+    lost = model.importance * sympy.Max(0, n - rank)
+    per_single = sparse.expr - lost * mu_2
+    single = p * power_of_complement(p, n - 1, up=per_single.is_negative is True)
+    expr = single * per_single + lost * (p * mu_2 - p**2 * mu_1**2)
     return Bound(
         name="combined",
         side="lower",

@@ -16,9 +16,13 @@ from mpmath.ctx_iv import MPIntervalContext
 from theory.arguments import InputError
 from theory.evaluation import Program
 
-__all__ = ["enclose", "sign_of"]
+__all__ = ["enclose", "is_algebraic_zero", "sign_of"]
 
 _PRECISIONS = (64, 128, 256, 512, 1024, 2048)
+_SIMPLIFIED = 120
+# exp of more than this is enclosed by [exp(_LARGE), oo) and exp of less than its negative by [0, exp(-_LARGE)]: the
+# exponents of the bounds stay small enough to compute with.
+_LARGE = 2**16
 Interval = Any
 
 
@@ -36,23 +40,66 @@ def enclose(expression: sympy.Expr, precision: int = 64) -> tuple[sympy.Rational
     return _rational(value.a), _rational(value.b)
 
 
-def sign_of(expression: sympy.Expr) -> int | None:
-    """The sign of a closed real expression: 1 or -1 proved by intervals, 0 proved by algebra, None where neither."""
+def sign_of(expression: sympy.Expr, or_zero: bool = True) -> int | None:
+    """The sign of a closed real expression: 1 or -1 proved by intervals, 0 proved by algebra, None where neither.
+
+    Args:
+        expression: as for `enclose`.
+        or_zero: whether to try to prove that it is 0; False is quicker where only an inequality is wanted.
+    """
     expression = sympy.sympify(expression)
     if expression.is_Rational:
         return int(sympy.sign(expression))
     for precision in _PRECISIONS:
         try:
-            low, high = enclose(expression, precision)
+            value = _Intervals(precision).of(expression)
         except InputError:
-            return None
-        if low > 0:
+            # A denominator or logarithm that cannot be told from zero at this precision may be at the next.
+            continue
+        if value.a > 0:
             return 1
-        if high < 0:
+        if value.b < 0:
             return -1
-        if precision == _PRECISIONS[1] and (expression.is_zero or sympy.simplify(expression) == 0):
+        if precision == _PRECISIONS[1] and or_zero and is_algebraic_zero(expression):
             return 0
     return None
+
+
+def is_algebraic_zero(expression: sympy.Expr) -> bool:
+    """Whether rewriting shows that an expression is zero; False is no proof of the contrary."""
+    if _has_large_argument(expression):
+        return False
+    if expression.is_zero:
+        return True
+    # Quick normal forms first; the general simplifier only on what is small.
+    forms: list[Callable[[sympy.Expr], sympy.Expr]] = [
+        sympy.expand,
+        lambda e: sympy.cancel(e.rewrite(sympy.exp)),
+        sympy.sqrtdenest,
+    ]
+    if sympy.count_ops(expression) <= _SIMPLIFIED:
+        forms += [sympy.simplify, lambda e: sympy.simplify(e.rewrite(sympy.exp))]
+    for form in forms:
+        try:
+            if sympy.expand(form(expression)) == 0:
+                return True
+        except (sympy.PolynomialError, NotImplementedError, ValueError, TypeError, RecursionError, AttributeError):
+            continue
+    return False
+
+
+def _has_large_argument(expression: sympy.Expr) -> bool:
+    """Whether a function is taken at a number so large that computer algebra would write out its digits."""
+    for node in expression.atoms(sympy.Function):
+        for argument in node.args:
+            if isinstance(argument, sympy.Expr) and not argument.free_symbols:
+                try:
+                    value = _Intervals(_PRECISIONS[0]).of(argument)
+                except InputError:
+                    return True
+                if value.b > _LARGE or value.a < -_LARGE:
+                    return True
+    return False
 
 
 def _rational(value: Any) -> sympy.Rational:
@@ -81,16 +128,16 @@ class _Intervals:
             "min": lambda *v: reduce(lambda a, b: self.span(min(a.a, b.a), min(a.b, b.b)), v),
             "sign": self.sign,
             "heaviside": self.heaviside,
-            "exp": self.ctx.exp,
+            "exp": self.exp,
             "log": self.log,
             "sin": self.ctx.sin,
             "cos": self.ctx.cos,
             "tan": lambda x: self.ctx.sin(x) / self.nonzero(self.ctx.cos(x)),
-            "sinh": up(lambda x: (self.ctx.exp(x) - self.ctx.exp(-x)) / 2),
-            "cosh": lambda x: (self.ctx.exp(x) + self.ctx.exp(-x)) / 2,
-            "tanh": up(lambda x: 1 - 2 / (self.ctx.exp(2 * x) + 1)),
-            "sigmoid": up(lambda x: 1 / (1 + self.ctx.exp(-x))),
-            "softplus": up(lambda x: self.ctx.log(1 + self.ctx.exp(x))),
+            "sinh": up(lambda x: (self.exp(x) - self.exp(-x)) / 2),
+            "cosh": lambda x: (self.exp(x) + self.exp(-x)) / 2,
+            "tanh": up(lambda x: 1 - 2 / (self.exp(2 * x) + 1)),
+            "sigmoid": up(lambda x: 1 / (1 + self.exp(-x))),
+            "softplus": up(lambda x: (x if x.a > 0 else 0) + self.ctx.log(1 + self.exp(-x if x.a > 0 else x))),
             "asinh": up(lambda x: self.ctx.log(x + self.ctx.sqrt(x * x + 1))),
             "acosh": up(lambda x: self.log(x + self.ctx.sqrt(x * x - 1))),
             "atan": up(self.atan_at),
@@ -127,7 +174,7 @@ class _Intervals:
         if value is sympy.pi:
             return self.ctx.pi
         if value is sympy.E:
-            return self.ctx.exp(self.ctx.mpf(1))
+            return self.ctx.exp(1)
         if not value.args:
             return self.constant(value.expand(func=True)) if value is sympy.GoldenRatio else self.refuse(value)
         # A composite number such as sqrt(2/pi): open it up, so that only atoms are constants.
@@ -158,6 +205,14 @@ class _Intervals:
         low, high = function(self.ctx.mpf(x.a)), function(self.ctx.mpf(x.b))
         return self.span(low.a, high.b)
 
+    def exp(self, x: Interval) -> Interval:
+        if x.b < -_LARGE:
+            return self.span(0, self.ctx.exp(-_LARGE).b)
+        if x.b > _LARGE:
+            return self.ctx.mpf([self.exp(self.ctx.mpf(min(x.a, _LARGE))).a, "inf"])
+        low = self.ctx.exp(x.a).a if x.a >= -_LARGE else 0
+        return self.span(low, self.ctx.exp(x.b).b)
+
     def log(self, x: Interval) -> Interval:
         if x.a <= 0:
             raise ValueError("logarithm of a number that may not be positive")
@@ -175,14 +230,14 @@ class _Intervals:
 
     def power(self, base: Interval, exponent: Any) -> Interval:
         if not isinstance(exponent, sympy.Expr):
-            return self.ctx.exp(exponent * self.log(base))
+            return self.exp(exponent * self.log(base))
         if exponent.is_Integer:
             return base ** int(exponent) if exponent >= 0 else 1 / self.nonzero(base ** int(-exponent))
         if base.a < 0:
             raise ValueError("real power of a number that may be negative")
         if exponent == sympy.Rational(1, 2):
             return self.ctx.sqrt(base)
-        raised = lambda x: self.ctx.exp(self.constant(exponent) * self.ctx.log(self.ctx.mpf(x)))  # noqa: E731
+        raised = lambda x: self.exp(self.constant(exponent) * self.ctx.log(self.ctx.mpf(x)))  # noqa: E731
         if exponent < 0:
             return 1 / self.nonzero(self.power(base, -exponent))
         high = self.ctx.mpf(0) if base.b == 0 else raised(base.b)
@@ -220,7 +275,7 @@ class _Intervals:
             return -self.erf_at(-x)
         root_pi = self.ctx.sqrt(self.ctx.pi)
         if x.a > 12:
-            tail = self.ctx.exp(-x * x) / (x * root_pi)
+            tail = self.exp(-x * x) / (x * root_pi)
             return self.span((1 - tail).a, self.ctx.mpf(1))
         wide = MPIntervalContext()
         # Terms grow to exp(x^2) before they fall: work with that many more bits.

@@ -221,6 +221,20 @@ def test_twice_the_effective_dimension_is_no_bound_for_relu() -> None:
         theory.lower_bound(ToyModel(5, 2, "relu"), of="sparse", name="sidelnikov")
 
 
+@pytest.mark.parametrize("p", ["1/10", "1/1000", "1/1000000"])
+@pytest.mark.parametrize("n", [400, 2000, 20000])
+def test_many_features_round_the_safe_way(n: int, p: str) -> None:
+    """Powers (1-p)^(n-1) with thousands of digits are replaced by short rationals on the safe side."""
+    model = ToyModel(n, 3, theory.power(2), Q(p))
+    symbolic = ToyModel(n_, 3, theory.power(2))
+    for name in ("combined", "first-order"):
+        short = theory.lower_bound(model, name=name).expr
+        reference = theory.lower_bound(symbolic, name=name).expr.subs({n_: n, symbolic.density: Q(p)})
+        assert short <= reference
+        assert float(short) == pytest.approx(float(reference), rel=1e-12, abs=1e-290)
+        assert len(str(short)) < 1500
+
+
 def test_principal_components_are_exact_at_every_density() -> None:
     for p in (0.01, 0.5, 1):
         model = ToyModel(6, 2, theory.power(1), p)

@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= report
 
-.PHONY: help setup report report-full test lint format bench clean
+.PHONY: help setup report report-full figures test lint format bench clean
 
 help:
 	@echo "make report       derive, compute, train, check, and write $(OUT)/index.html (about two minutes)"
 	@echo "make report-full  the same with the full sweep"
+	@echo "make figures      the report, and its figure into the README"
 	@echo "make test         linter, formatter, type checker and every test"
 	@echo "make lint         linter, formatter and type checker only"
 	@echo "make format       rewrite the sources in the project's format"
@@ -30,6 +31,9 @@ report: $(READY)
 
 report-full: $(READY)
 	$(BIN)/superposition report --full --out $(OUT)
+
+figures: report
+	cp $(OUT)/figures/loss_per_density.png docs/figures/
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -223,7 +223,8 @@ class _progress:
     def __enter__(self) -> Callable[[float, float, str], None]:
         from tqdm import tqdm
 
-        self.bar = tqdm(total=1.0, disable=None, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}", leave=False)
+        layout = "{percentage:3.0f}% {bar} {elapsed} elapsed, {remaining} left  {desc}"
+        self.bar = tqdm(total=1.0, disable=None, bar_format=layout, dynamic_ncols=True, leave=False)
 
         def update(done: float, total: float, text: str = "") -> None:
             self.bar.set_description_str(text, refresh=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import sympy
 from hypothesis import strategies as st
 
 from theory import MatrixGroup, group
-from theory.arguments import InputError, one_of
+from theory.arguments import InputError, as_positive_count
+from theory.symmetry.elements import MONOMIAL, ORTHOGONAL, SCALES, cayley, permutation_matrix, shear
 
 __all__ = ["activation_inputs", "group_elements"]
 
-_SIZES = (Fraction(1, 3), Fraction(1, 2), Fraction(2), Fraction(3), Fraction(3, 2), Fraction(1, 10), Fraction(10))
 # Signed zeros, subnormals, the ends of the range: where floating-point code goes wrong first.
 _EXTREME = (0.0, -0.0, 5e-324, -5e-324, 2.2e-308, 1e-30, -1e-30, 1e-8, 20.0, -20.0, 700.0, -700.0, 1e30, -1e30)
 
@@ -52,8 +52,7 @@ def activation_inputs(n: int, exact: bool = True, kinks: tuple[Any, ...] = ()) -
     Raises:
         InputError: n < 1.
     """
-    if n < 1:
-        raise InputError(f"n={n} must be at least 1")
+    as_positive_count("n", n)
     if exact:
         whole = st.integers(-6, 6).map(sympy.Integer)
         fractions = st.builds(sympy.Rational, st.integers(-30, 30), st.integers(1, 10))
@@ -87,67 +86,39 @@ def as_group(which: MatrixGroup | str, n: int | None) -> MatrixGroup:
 
 def _exact_elements(found: MatrixGroup) -> st.SearchStrategy[sympy.Matrix]:
     n, key = found.n, found.key
-    one_of("group", key, ["trivial", "S", "B", "R+ wr S", "R* wr S", "O", "SO", "CO", "Stab1", "GL"])
-    if key == "trivial":
+    if key == "trivial" or (key == "Stab1" and n == 1):
         return st.just(sympy.eye(n))
-    permutations = st.permutations(range(n)).map(lambda p: sympy.Matrix(n, n, lambda i, j: int(p[i] == j)))
+    permutations = st.permutations(range(n)).map(permutation_matrix)
     signs = st.lists(st.sampled_from([1, -1]), min_size=n, max_size=n).map(lambda s: sympy.diag(*s))
-    sizes = st.sampled_from([sympy.Rational(s.numerator, s.denominator) for s in (Fraction(1), *_SIZES)])
-    scales = st.lists(sizes, min_size=n, max_size=n).map(lambda s: sympy.diag(*s))
-    product = lambda *parts: st.tuples(*parts).map(lambda found: _product(found))  # noqa: E731
-    if key == "S":
-        return permutations
-    if key == "B":
-        return product(permutations, signs)
-    if key == "R+ wr S":
-        return product(permutations, scales)
-    if key == "R* wr S":
-        return product(permutations, scales, signs)
-    if key in ("O", "SO", "CO"):
-        rotations = _cayley(n)
+    scales = st.lists(st.sampled_from(SCALES), min_size=n, max_size=n).map(lambda s: sympy.diag(*s))
+    if key in MONOMIAL:
+        scaled = (scales,) if key in ("R+ wr S", "R* wr S") else ()
+        return _products(permutations, *scaled, *((signs,) if key in ("B", "R* wr S") else ()))
+    if key in ORTHOGONAL:
+        rotations = _cayley_transforms(n)
         if key == "SO":
             return rotations
-        orthogonal = product(rotations, permutations, signs)
-        return orthogonal if key == "O" else st.tuples(sizes, orthogonal).map(lambda pair: pair[0] * pair[1])
-    if n == 1:
-        return st.just(sympy.eye(1)) if key == "Stab1" else product(scales, signs)
-    shears = st.lists(_shear(n, fixes_ones=key == "Stab1"), min_size=1, max_size=4).map(_product)
-    return product(shears, permutations) if key == "Stab1" else product(shears, permutations, scales, signs)
+        orthogonal = _products(rotations, permutations, signs)
+        return orthogonal if key == "O" else st.tuples(st.sampled_from(SCALES), orthogonal).map(lambda p: p[0] * p[1])
+    if key == "S + 1v":
+        shifts = st.lists(st.sampled_from([0, *SCALES]), min_size=n, max_size=n)
+        return st.tuples(permutations, shifts).map(lambda p: p[0] + sympy.ones(n, 1) * sympy.Matrix([p[1]]))
+    shears = [_shears(n, fixes_ones=key == "Stab1")] if n > 1 else []
+    return _products(*shears, permutations) if key == "Stab1" else _products(*shears, permutations, scales, signs)
 
 
-def _product(matrices: Any) -> sympy.Matrix:
-    result = matrices[0]
-    for matrix in matrices[1:]:
-        result = result * matrix
-    return result
+def _products(*factors: st.SearchStrategy[sympy.Matrix]) -> st.SearchStrategy[sympy.Matrix]:
+    return st.tuples(*factors).map(lambda drawn: reduce(lambda A, B: A * B, drawn))
 
 
-def _cayley(n: int) -> st.SearchStrategy[sympy.Matrix]:
-    """(I - K)(I + K)^-1 for a small rational skew K: dense in SO(n), exact."""
+def _cayley_transforms(n: int) -> st.SearchStrategy[sympy.Matrix]:
     count = n * (n - 1) // 2
-    entries = st.lists(st.builds(sympy.Rational, st.integers(-3, 3), st.integers(1, 3)), min_size=count, max_size=count)
-
-    def build(values: list[sympy.Rational]) -> sympy.Matrix:
-        K, values = sympy.zeros(n), list(values)
-        for i in range(n):
-            for j in range(i + 1, n):
-                K[i, j] = values.pop()
-                K[j, i] = -K[i, j]
-        return (sympy.eye(n) - K) * (sympy.eye(n) + K).inv()
-
-    return entries.map(build)
+    entry = st.builds(sympy.Rational, st.integers(-3, 3), st.integers(1, 3))
+    return st.lists(entry, min_size=count, max_size=count).map(lambda entries: cayley(n, entries))
 
 
-def _shear(n: int, fixes_ones: bool) -> st.SearchStrategy[sympy.Matrix]:
+def _shears(n: int, fixes_ones: bool) -> st.SearchStrategy[sympy.Matrix]:
     pairs = st.permutations(range(n)).map(lambda p: (p[0], p[1], p[2] if n > 2 else p[0]))
     amounts = st.sampled_from([1, -1, 2, sympy.Rational(1, 2)])
-
-    def build(drawn: tuple[tuple[int, int, int], Any]) -> sympy.Matrix:
-        (i, j, k), amount = drawn
-        A = sympy.eye(n)
-        A[i, j] += amount
-        if fixes_ones:
-            A[i, k] -= amount
-        return A if A.det() != 0 else sympy.eye(n)
-
-    return st.tuples(pairs, amounts).map(build)
+    one = st.tuples(pairs, amounts).map(lambda d: shear(n, *d[0][:2], d[1], against=d[0][2] if fixes_ones else None))
+    return st.lists(one, min_size=1, max_size=4).map(lambda drawn: reduce(lambda A, B: A * B, drawn))

@@ -50,7 +50,7 @@ def sign_of(expression: sympy.Expr, or_zero: bool = True) -> int | None:
     expression = sympy.sympify(expression)
     if expression.is_Rational:
         return int(sympy.sign(expression))
-    for precision in _PRECISIONS:
+    for precision in _PRECISIONS if or_zero else _PRECISIONS[:-1]:
         try:
             value = _Intervals(precision).of(expression)
         except InputError:

@@ -5,6 +5,7 @@ Source: docs/symmetry.md, Theorems A, C, D and the layer maps.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import sympy
@@ -13,9 +14,10 @@ from theory.activations import Activation, elementwise, z
 from theory.arguments import InputError, as_positive_count
 from theory.registry import activation as as_activation
 from theory.symmetry.groups import MatrixGroup
-from theory.symmetry.homogeneity import ScalarSymmetry, excludes_discrete_scalings, scalar_symmetry, t, vanishes
+from theory.symmetry.homogeneity import ScalarSymmetry, excludes_discrete_scalings, scalar_symmetry
+from theory.symmetry.identities import is_defined, t, vanishes
 
-__all__ = ["equivariance_group", "radial_as_elementwise"]
+__all__ = ["as_function_of_one_variable", "dimension", "equivariance_group", "is_same_map", "radius_profile"]
 
 _PEXIDER = (
     "Theorem A: f is not affine, so by Pexider's equation each row of A has one non-zero entry: A = PD with P a "
@@ -39,21 +41,22 @@ def equivariance_group(f: Any, n: Any) -> MatrixGroup:
 
     Source: docs/symmetry.md, Theorem A (elementwise), Theorem D (isotropic), layer maps (softmax, SoLU).
     """
-    activation, size = as_activation(f), _dimension(n)
+    activation, size = as_activation(f), dimension(n)
     if activation.is_elementwise:
         return _elementwise(scalar_symmetry(activation), size)
-    if activation.kind == "isotropic":
-        return _isotropic(activation, size)
-    return _coupled(activation, size)
+    if size == 1:
+        scalar = as_function_of_one_variable(activation)
+        found = _elementwise(scalar_symmetry(scalar), 1)
+        return replace(found, proof=(f"in one dimension f(z) = {scalar.expr}", *found.proof))
+    return _isotropic(activation, size) if activation.kind == "isotropic" else _coupled(activation, size)
 
 
-def radial_as_elementwise(activation: Activation) -> Activation:
-    """In one dimension, rho(|x|) x/|x| is the odd function sign(x) rho(|x|)."""
-    profile = activation.profile
-    if profile is None:
-        raise InputError(f"activation {activation.name!r} is not isotropic")
-    radius = next(iter(profile.free_symbols), None)
-    body = profile if radius is None else profile.subs(radius, sympy.Abs(z))
+def as_function_of_one_variable(activation: Activation) -> Activation:
+    """The elementwise activation that a coupled or isotropic map is in one dimension."""
+    if activation.profile is None:
+        return elementwise(activation.on([z])[0], activation.name)
+    radius = next(iter(activation.profile.free_symbols), None)
+    body = activation.profile if radius is None else activation.profile.subs(radius, sympy.Abs(z))
     return elementwise(sympy.sign(z) * body, activation.name)
 
 
@@ -67,21 +70,26 @@ def _elementwise(found: ScalarSymmetry, n: int) -> MatrixGroup:
         why = "f(x) = a x + b 1 with b != 0: f(Ax) = A f(x) exactly if A 1 = 1"
         return MatrixGroup("Stab1", n, proof=(*found.reasons, why))
     if found.homogeneous is None:
-        why = "permutations commute with every elementwise map; whether more does is open"
-        return MatrixGroup("S", n, status="open", proof=(*found.reasons, why))
+        key, which = (
+            ("B", "signed permutations commute with every odd")
+            if found.parity == -1
+            else ("S", "permutations commute with every")
+        )
+        why = f"{which} elementwise map; whether more does is open"
+        return MatrixGroup(key, n, status="open", proof=(*found.reasons, why))
     key = {"1": "S", "±1": "B", "R>0": "R+ wr S", "R*": "R* wr S"}[found.homogeneous]
     return MatrixGroup(key, n, proof=(*found.reasons, _PEXIDER))
 
 
 def _isotropic(activation: Activation, n: int) -> MatrixGroup:
-    if n == 1:
-        group = _elementwise(scalar_symmetry(radial_as_elementwise(activation)), 1)
-        return MatrixGroup(group.key, 1, group.status, ("in one dimension f(x) = sign(x) rho(|x|)", *group.proof))
     rho = radius_profile(activation)
+    contains = "f(x) = h(|x|) x with h(r) = rho(r)/r, so every orthogonal map commutes with f"
+    defined = is_defined(rho)
+    if not defined.value:
+        return MatrixGroup("O", n, status="open", proof=(contains, f"whether rho is defined is open: {defined.why}"))
     constant = vanishes(rho - t * rho.subs(t, 1))
     if constant.value:
         return MatrixGroup("GL", n, proof=(f"rho(r)/r is constant {constant.why}, so f is linear",))
-    contains = "f(x) = h(|x|) x with h(r) = rho(r)/r, so every orthogonal map commutes with f"
     if constant.value is None:
         return MatrixGroup("O", n, status="open", proof=(contains, f"whether h is constant is open: {constant.why}"))
     discrete = excludes_discrete_scalings(rho)
@@ -107,36 +115,41 @@ def radius_profile(activation: Activation) -> sympy.Expr:
 
 
 def _coupled(activation: Activation, n: int) -> MatrixGroup:
-    if _same_map(activation, "softmax"):
+    if is_same_map(activation, "softmax"):
         why = (
             "permutations commute with softmax, whose sum is symmetric",
             "its image is the open simplex; A maps it onto itself, hence its closure too, and permutes the corners e_i",
         )
         return MatrixGroup("S", n, proof=why)
-    if _same_map(activation, "solu"):
-        if n == 1:
-            return MatrixGroup("GL", 1, proof=("in one dimension softmax is 1, so SoLU is the identity",))
+    if is_same_map(activation, "solu"):
         return MatrixGroup(
             "S",
             n,
             proof=(
                 "permutations commute with SoLU, whose sum is symmetric",
-                "at the origin SoLU is x/n + (1/n)(x_i^2 - mean(x) x_i) + ...; the quadratic terms give, for each row "
-                "a_i, (a_i.x)(a_i.x - mean(Ax) + mean(x)) = sum_j a_ij x_j^2, a form of rank at most 2",
-                "so a row has at most two non-zeros; the two-entry family e_j - e_k, -e_k fails the mean constraint",
-                "one-entry rows: A = PD, and the same identity gives D = 1",
+                "at the origin SoLU is x_i/n + x_i (x_i - mean(x))/n + ...; the quadratic terms give, for each row a_i,"
+                " (a_i.x)(a_i.x - l) = sum_j a_ij x_j^2 with l = mean(Ax) - mean(x), a form of rank at most 2",
+                "so a row has at most two non-zeros; two of them are c, -c, and l is the same for every row only if"
+                " the rows are -e_b and e_a - e_b, a != b, which contradicts l = mean(Ax) - mean(x) for n >= 2",
+                "so every row is a multiple c e_k with l = (c - 1) x_k: l = 0 and c = 1, or all rows are parallel",
             ),
         )
     contained = "permutations commute with every layer built from its own entry and symmetric reductions"
     return MatrixGroup("S", n, status="open", proof=(contained, "whether more maps do is open"))
 
 
-def _same_map(activation: Activation, name: str) -> bool:
+def is_same_map(activation: Activation, name: str) -> bool:
+    """Whether an activation is the registered one of that name, whatever it is called."""
     reference = as_activation(name)
     return (activation.expr, activation.reductions) == (reference.expr, reference.reductions)
 
 
-def _dimension(n: Any) -> int:
+def dimension(n: Any) -> int:
+    """n as an int >= 1.
+
+    Raises:
+        InputError: a symbol, or out of range.
+    """
     size = as_positive_count("n", n)
     if not size.is_number:
         raise InputError(f"n={n} must be a number")

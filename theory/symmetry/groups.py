@@ -14,6 +14,16 @@ import numpy as np
 import sympy
 
 from theory.arguments import InputError, as_positive_count, as_weights, one_of
+from theory.symmetry.elements import (
+    MONOMIAL,
+    ORTHOGONAL,
+    contains_exactly,
+    contains_numerically,
+    exact_element,
+    permutation_matrix,
+    plane_rotation,
+    unit,
+)
 
 __all__ = ["GROUP_KEYS", "MatrixGroup", "PrivilegedOrbit", "group"]
 
@@ -26,6 +36,7 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "SO": ("SO({n})", "rotations"),
     "O": ("O({n})", "orthogonal maps"),
     "CO": ("CO({n})", "scaled orthogonal maps"),
+    "S + 1v": ("S_{n} + 1v^T", "permutations up to shifts along the all-ones vector"),
     "Stab1": ("Stab(1)", "invertible maps that fix the all-ones vector"),
     "GL": ("GL({n})", "all invertible linear maps"),
 }
@@ -42,7 +53,20 @@ _ALIASES = {
     "identity": "trivial",
     **{key.lower(): key for key in _NAMES},
 }
-_TOLERANCE = 1e-9
+# Which named groups of the same dimension n >= 2 hold which, besides themselves, GL and the trivial one.
+_INSIDE: Mapping[str, tuple[str, ...]] = {
+    "trivial": (),
+    "S": ("B", "R+ wr S", "R* wr S", "O", "CO", "Stab1", "S + 1v"),
+    "B": ("R* wr S", "O", "CO"),
+    "R+ wr S": ("R* wr S",),
+    "R* wr S": (),
+    "SO": ("O", "CO"),
+    "O": ("CO",),
+    "CO": (),
+    "S + 1v": (),
+    "Stab1": (),
+    "GL": (),
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +115,7 @@ class MatrixGroup:
         n = self.n
         table = {
             "trivial": 0, "S": 0, "B": 0, "R+ wr S": n, "R* wr S": n, "SO": n * (n - 1) // 2, "O": n * (n - 1) // 2,
-            "CO": n * (n - 1) // 2 + 1, "Stab1": n * n - n, "GL": n * n,
+            "CO": n * (n - 1) // 2 + 1, "Stab1": n * n - n, "S + 1v": n, "GL": n * n,
         }  # fmt: skip
         return sympy.Integer(table[self.key])
 
@@ -108,12 +132,15 @@ class MatrixGroup:
     def discrete_generators(self) -> tuple[sympy.ImmutableMatrix, ...]:
         """Elements that, with the connected component of the identity, generate the group; exact."""
         n, found = self.n, []
-        if self.key in ("S", "B", "R+ wr S", "R* wr S", "Stab1") and n > 1:
-            found.append(_permutation([1, 0, *range(2, n)]))
+        if self.key in (*MONOMIAL, "Stab1", "S + 1v") and n > 1:
+            found.append(permutation_matrix([1, 0, *range(2, n)]))
             if n > 2 and self.key != "Stab1":
-                found.append(_permutation([*range(1, n), 0]))
+                found.append(permutation_matrix([*range(1, n), 0]))
         if self.key in ("B", "R* wr S", "O", "CO", "GL"):
             found.append(sympy.diag(-1, *[1] * (n - 1)))
+        if self.key == "S + 1v":
+            # P + 1 v^T has determinant det(P)(1 + sum of v): this one is on the other side of the singular matrices.
+            found.append(sympy.eye(n) - 2 * self._column(0))
         return tuple(self._moved(A) for A in found)
 
     def generators(self) -> tuple[sympy.ImmutableMatrix, ...]:
@@ -128,13 +155,15 @@ class MatrixGroup:
         if self.key == "CO":
             found.append(2 * sympy.eye(n))
         if self.key in ("O", "SO", "CO") and n > 1:
-            found += [_rotation(n, i, i + 1) for i in range(n - 1)]
+            found += [plane_rotation(n, i, i + 1) for i in range(n - 1)]
+        if self.key == "S + 1v":
+            found.append(sympy.eye(n) + self._column(0))
         if self.key == "GL" and n > 1:
-            found += [sympy.eye(n) + _unit(n, 0, 1), sympy.eye(n) + _unit(n, 1, 0)]
+            found += [sympy.eye(n) + unit(n, 0, 1), sympy.eye(n) + unit(n, 1, 0)]
         if self.key == "Stab1" and n > 1:
             half = sympy.Rational(1, 2)
             shears = [(i, j) for i in range(n) for j in range(n - 1) if i != j]
-            found += [sympy.eye(n) + half * (_unit(n, i, j) - _unit(n, i, n - 1)) for i, j in shears]
+            found += [sympy.eye(n) + half * (unit(n, i, j) - unit(n, i, n - 1)) for i, j in shears]
         return (*self.discrete_generators(), *(self._moved(A) for A in found))
 
     def lie_algebra(self) -> tuple[sympy.ImmutableMatrix, ...]:
@@ -142,15 +171,17 @@ class MatrixGroup:
         n = self.n
         basis: list[sympy.Matrix] = []
         if self.key in ("R+ wr S", "R* wr S"):
-            basis = [_unit(n, i, i) for i in range(n)]
+            basis = [unit(n, i, i) for i in range(n)]
         elif self.key in ("SO", "O", "CO"):
-            basis = [_unit(n, i, j) - _unit(n, j, i) for i in range(n) for j in range(i + 1, n)]
+            basis = [unit(n, i, j) - unit(n, j, i) for i in range(n) for j in range(i + 1, n)]
             if self.key == "CO":
                 basis.append(sympy.eye(n))
+        elif self.key == "S + 1v":
+            basis = [self._column(j) for j in range(n)]
         elif self.key == "GL":
-            basis = [_unit(n, i, j) for i in range(n) for j in range(n)]
+            basis = [unit(n, i, j) for i in range(n) for j in range(n)]
         elif self.key == "Stab1":
-            basis = [_unit(n, i, j) - _unit(n, i, n - 1) for i in range(n) for j in range(n - 1)]
+            basis = [unit(n, i, j) - unit(n, i, n - 1) for i in range(n) for j in range(n - 1)]
         return tuple(self._moved(X) for X in basis)
 
     def contains(self, A: Any) -> bool:
@@ -163,24 +194,26 @@ class MatrixGroup:
         if isinstance(matrix, sympy.MatrixBase):
             if self.conjugator is not None:
                 matrix = (self.conjugator * matrix * self.conjugator.inv()).applyfunc(sympy.simplify)
-            return _contains_exactly(self.key, matrix)
+            return contains_exactly(self.key, matrix)
         if self.conjugator is not None:
             R = np.array(self.conjugator.tolist(), dtype=float)
             matrix = R @ matrix @ np.linalg.inv(R)
-        return _contains_numerically(self.key, matrix)
+        return contains_numerically(self.key, matrix)
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """A random element, float64: uniform (Haar) for finite and compact groups, else spread over a few scales."""
         n = self.n
         if self.key == "trivial":
             A = np.eye(n)
-        elif self.key in ("S", "B", "R+ wr S", "R* wr S"):
+        elif self.key in MONOMIAL:
             A = np.eye(n)[rng.permutation(n)]
             if self.key in ("R+ wr S", "R* wr S"):
                 A = A * np.exp(rng.standard_normal(n))
             if self.key in ("B", "R* wr S"):
                 A = A * rng.choice([-1.0, 1.0], size=n)
-        elif self.key in ("O", "SO", "CO"):
+        elif self.key == "S + 1v":
+            A = np.eye(n)[rng.permutation(n)] + rng.standard_normal(n)
+        elif self.key in ORTHOGONAL:
             Q, upper = np.linalg.qr(rng.standard_normal((n, n)))
             A = Q * np.sign(np.diag(upper))
             if self.key == "SO" and np.linalg.det(A) < 0:
@@ -197,16 +230,32 @@ class MatrixGroup:
         R = np.array(self.conjugator.tolist(), dtype=float)
         return np.linalg.inv(R) @ A @ R
 
-    def is_subgroup(self, other: MatrixGroup) -> bool:
-        """Whether every element of this group lies in `other`; exact.
+    def exact_samples(self, count: int = 10, seed: int = 0) -> tuple[sympy.ImmutableMatrix, ...]:
+        """Random rational elements: permutations, signs, fractions, Cayley transforms for O(n), shears for GL(n).
 
-        `other` is closed, so it suffices that it holds the discrete generators and the Lie algebra.
+        (Exact, and rational where the conjugator is.)
+
+        Raises:
+            InputError: count < 1.
         """
-        if self.n != other.n or not all(other.contains(A) for A in self.discrete_generators()):
+        size, rng = int(as_positive_count("count", count)), np.random.default_rng(seed)
+        return tuple(self._moved(exact_element(self.key, self.n, rng)) for _ in range(size))
+
+    def is_subgroup(self, other: MatrixGroup) -> bool:
+        """Whether every element of this group lies in `other`; exact."""
+        if self.n != other.n:
             return False
-        algebra = other.lie_algebra()
-        rank = sympy.Matrix([list(X) for X in algebra]).rank() if algebra else 0
-        return all(sympy.Matrix([*(list(Y) for Y in algebra), list(X)]).rank() == rank for X in self.lie_algebra())
+        if self.n > 1 and self.conjugator == other.conjugator:
+            return self.key == "trivial" or other.key in (self.key, "GL", *_INSIDE[self.key])
+        return self.generates_inside(other)
+
+    def generates_inside(self, other: MatrixGroup) -> bool:
+        """Inclusion by computation: `other` is closed and holds the discrete generators and the Lie algebra."""
+        if not all(other.contains(A) for A in self.discrete_generators()):
+            return False
+        larger = [list(Y) for Y in other.lie_algebra()]
+        own = [list(X) for X in self.lie_algebra()]
+        return not own or (bool(larger) and sympy.Matrix(larger + own).rank() == len(larger))
 
     def conjugate(self, R: Any) -> MatrixGroup:
         """R^-1 G R, the group of x -> R^-1 f(R x) where G is the group of f.
@@ -230,8 +279,8 @@ class MatrixGroup:
     def privileged_directions(self) -> tuple[PrivilegedOrbit, ...]:
         """The rays whose stabiliser fixes only their line and whose orbit is finite: what the symmetry singles out.
 
-        B_n: all patterns of zeros and signs, e_i first. S_n and Stab(1): the all-ones axis. Positively scaled
-        permutations: +e_i and -e_i, two different orbits. O(n), SO(n), CO(n), GL(n): none.
+        B_n: all patterns of zeros and signs, e_i first. S_n, S_n + 1v^T and Stab(1): the all-ones axis. Positively
+        scaled permutations: +e_i and -e_i, two different orbits. O(n), SO(n), CO(n), GL(n): none.
         Source: docs/symmetry.md, predictions.
         """
         n = self.n
@@ -240,11 +289,11 @@ class MatrixGroup:
         found: list[tuple[list[int], int]] = []
         if self.key == "B":
             found = [([1] * k + [0] * (n - k), 2**k * int(sympy.binomial(n, k))) for k in range(1, n + 1)]
-        elif self.key in ("S", "Stab1"):
-            found = [(ones, 1), (minus(ones), 1)]
+        elif self.key in ("S", "Stab1") or (self.key == "S + 1v" and n > 1):
+            found = [(ones, 2)] if self.key == "S + 1v" else [(ones, 1), (minus(ones), 1)]
         elif self.key == "R+ wr S":
             found = [(e, n), (minus(e), n)]
-        elif self.key == "R* wr S" or (n == 1 and self.key in ("O", "CO", "GL")):
+        elif self.key == "R* wr S" or (n == 1 and self.key in ("O", "CO", "GL", "S + 1v")):
             found = [(e, 2 * n)]
         elif n == 1:
             found = [(e, 1), (minus(e), 1)]
@@ -267,12 +316,16 @@ class MatrixGroup:
     def _inverse(self) -> sympy.Matrix:
         return self.conjugator.inv() if self.conjugator is not None else sympy.eye(self.n)
 
+    def _column(self, j: int) -> sympy.Matrix:
+        """1 e_j^T."""
+        return sympy.ones(self.n, 1) * sympy.eye(self.n).row(j)
+
     def _moved(self, A: sympy.Matrix) -> sympy.ImmutableMatrix:
         return sympy.ImmutableMatrix(A if self.conjugator is None else self._inverse * A * self.conjugator)
 
 
 def group(key: str, n: Any) -> MatrixGroup:
-    """A matrix group by its key: "trivial", "S", "B", "R+ wr S", "R* wr S", "SO", "O", "CO", "Stab1", "GL".
+    """A matrix group by its key: "trivial", "S", "B", "R+ wr S", "R* wr S", "SO", "O", "CO", "S + 1v", "Stab1", "GL".
 
     Args:
         key: one of `GROUP_KEYS`, or a plain name such as "signed permutations".
@@ -286,70 +339,3 @@ def group(key: str, n: Any) -> MatrixGroup:
         raise InputError(f"n={n} must be a number")
     word = key if key in GROUP_KEYS else _ALIASES.get(str(key).strip().lower(), key)
     return MatrixGroup(one_of("group", word, GROUP_KEYS), int(size))
-
-
-def _permutation(images: list[int]) -> sympy.Matrix:
-    return sympy.Matrix(len(images), len(images), lambda i, j: int(images[j] == i))
-
-
-def _unit(n: int, i: int, j: int) -> sympy.Matrix:
-    return sympy.Matrix(n, n, lambda a, b: int(a == i and b == j))
-
-
-def _rotation(n: int, i: int, j: int) -> sympy.Matrix:
-    cos, sin = sympy.Rational(3, 5), sympy.Rational(4, 5)
-    A = sympy.eye(n)
-    A[i, i], A[i, j], A[j, i], A[j, j] = cos, -sin, sin, cos
-    return A
-
-
-def _contains_exactly(key: str, A: sympy.Matrix) -> bool:
-    n = A.rows
-    if key == "trivial":
-        return sympy.eye(n) == A
-    if key in ("S", "B", "R+ wr S", "R* wr S"):
-        pattern = A.applyfunc(lambda v: 0 if v.is_zero else 1)
-        if any(sum(pattern.row(i)) != 1 or sum(pattern.col(i)) != 1 for i in range(n)):
-            return False
-        entries = [v for v in A if not v.is_zero]
-        if key == "S":
-            return all(v == 1 for v in entries)
-        if key == "B":
-            return all(v in (1, -1) for v in entries)
-        return key == "R* wr S" or all(v.is_positive for v in entries)
-    if key == "GL":
-        return bool(sympy.simplify(A.det()) != 0)
-    if key == "Stab1":
-        fixes = all(sympy.simplify(sum(A.row(i)) - 1) == 0 for i in range(n))
-        return fixes and bool(sympy.simplify(A.det()) != 0)
-    gram = (A.T * A).applyfunc(sympy.simplify)
-    scale = gram[0, 0] if key == "CO" else sympy.Integer(1)
-    if scale == 0 or gram != scale * sympy.eye(n):
-        return False
-    return key != "SO" or sympy.simplify(A.det()) == 1
-
-
-def _contains_numerically(key: str, A: np.ndarray) -> bool:
-    n, size = A.shape[0], float(np.abs(A).max())
-    close = lambda X, Y: bool(np.allclose(X, Y, rtol=_TOLERANCE, atol=_TOLERANCE * max(1.0, size)))  # noqa: E731
-    if key in ("S", "B", "R+ wr S", "R* wr S"):
-        pattern = np.abs(A) > _TOLERANCE * size
-        if not ((pattern.sum(0) == 1).all() and (pattern.sum(1) == 1).all()):
-            return False
-        entries = A[pattern]
-        if key == "S":
-            return close(entries, 1.0)
-        if key == "B":
-            return close(np.abs(entries), 1.0)
-        return key == "R* wr S" or bool((entries > 0).all())
-    if key == "trivial":
-        return close(A, np.eye(n))
-    invertible = np.linalg.cond(A) < 1 / _TOLERANCE
-    if key == "GL":
-        return bool(invertible)
-    if key == "Stab1":
-        return bool(invertible) and close(A.sum(axis=1), 1.0)
-    gram = A.T @ A
-    if key == "CO":
-        return size > 0 and close(gram / gram[0, 0], np.eye(n))
-    return close(gram, np.eye(n)) and (key != "SO" or np.linalg.det(A) > 0)

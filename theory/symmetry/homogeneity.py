@@ -1,7 +1,6 @@
 """Which scalars commute with a function of one variable: the facts from which its equivariance group follows.
 
-Every answer is proved, or it is None with a reason. An identity is refuted first, at rational points by intervals; what
-survives is proved by algebra, cell by cell between the break points. Source: docs/symmetry.md, Theorems A-C.
+Every answer is proved, or it is None with a reason. Source: docs/symmetry.md, Theorems A-C.
 """
 
 from __future__ import annotations
@@ -11,29 +10,20 @@ from functools import cache
 
 import sympy
 
-from theory.activations import Activation, break_points, z
+from theory.activations import Activation, z
 from theory.arguments import InputError
 from theory.special import sigmoid, softplus
-from theory.symmetry.enclosure import sign_of
+from theory.symmetry.enclosure import enclose, sign_of
+from theory.symmetry.identities import Answer, is_defined, power_degree, t, vanishes
 
-__all__ = ["Answer", "ScalarSymmetry", "scalar_symmetry", "vanishes"]
+__all__ = ["ScalarSymmetry", "excludes_discrete_scalings", "is_tame", "scalar_symmetry"]
 
-t = sympy.Symbol("t", positive=True)
-_POINTS = tuple(map(sympy.Rational, ("1", "2", "1/2", "3", "1/3", "4", "5/7", "7/2", "1/10", "10", "1/1000", "100")))
 # Compositions of these are definable in an o-minimal structure (Pfaffian closure of the reals), so that f(x)/x is
 # eventually monotone and cannot be periodic in log|x|.
 _TAME = (
     sympy.Add, sympy.Mul, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.erf, sympy.atan, sympy.asinh,
     sympy.Abs, sympy.Max, sympy.Min, sympy.sign, sympy.Heaviside, sympy.Piecewise, sigmoid, softplus,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Whether an identity holds: True or False are proved, None is open. `why` is the reason in words."""
-
-    value: bool | None
-    why: str
 
 
 @dataclass(frozen=True)
@@ -57,55 +47,6 @@ class ScalarSymmetry:
     reasons: tuple[str, ...]
 
 
-def vanishes(expression: sympy.Expr) -> Answer:
-    """Whether an expression in t is zero for every t > 0."""
-    expression = sympy.sympify(expression)
-    if expression.is_zero:
-        return Answer(True, "identically")
-    if expression.free_symbols - {t}:
-        return Answer(None, f"{expression} has free parameters")
-    try:
-        points = [point for point in break_points(expression.subs(t, z)) if point.is_positive]
-    except InputError as problem:
-        return _refuted(expression, _POINTS) or Answer(None, str(problem))
-    cells = _cell_points(points)
-    refuted = _refuted(expression, (*_POINTS, *cells, *points))
-    if refuted is not None:
-        return refuted
-    on_pieces = all(_is_algebraic_zero(resolve(expression, inside)) for inside in cells)
-    if on_pieces and all(_is_algebraic_zero(expression.subs(t, point)) for point in points):
-        return Answer(True, f"by algebra on each piece, break points {_listed(points)}" if points else "by algebra")
-    return Answer(None, f"neither proved nor refuted: {expression} = 0 for t > 0")
-
-
-def resolve(expression: sympy.Expr, inside: sympy.Rational) -> sympy.Expr:
-    """The analytic form of `expression` on the cell around `inside`, where no switch changes its branch."""
-    if not expression.args or not expression.has(t):
-        return expression
-    if isinstance(expression, sympy.Piecewise):
-        for value, condition in expression.args:
-            if condition.subs(t, inside) == sympy.true:
-                return resolve(value, inside)
-        return sympy.nan
-    parts = [resolve(argument, inside) for argument in expression.args]
-    if isinstance(expression, sympy.Max | sympy.Min):
-        best = parts[0]
-        for part in parts[1:]:
-            larger = sign_of((part - best).subs(t, inside))
-            if larger is None:
-                return expression.func(*parts)
-            if (larger > 0) == isinstance(expression, sympy.Max) and larger != 0:
-                best = part
-        return best
-    if isinstance(expression, sympy.Abs | sympy.sign | sympy.Heaviside):
-        side = sign_of(parts[0].subs(t, inside))
-        if side in (1, -1):
-            if isinstance(expression, sympy.Abs):
-                return side * parts[0]
-            return sympy.Integer(side) if isinstance(expression, sympy.sign) else sympy.Integer((side + 1) // 2)
-    return expression.func(*parts)
-
-
 @cache
 def scalar_symmetry(activation: Activation) -> ScalarSymmetry:
     """The scalar symmetry of an elementwise activation, proved where possible.
@@ -118,24 +59,28 @@ def scalar_symmetry(activation: Activation) -> ScalarSymmetry:
     if activation.parameters:
         return _from_power_form(activation)
     f = activation.expr
-    up, down, at_zero = f.subs(z, t), f.subs(z, -t), sympy.simplify(f.subs(z, 0))
+    up, down, at_zero = f.subs(z, t), f.subs(z, -t), f.subs(z, 0)
+    undefined = _undefined(up, down, at_zero)
+    if undefined is not None:
+        return _open(undefined)
+    at_zero = sympy.simplify(at_zero)
     reasons: list[str] = []
 
     affine = _is_affine(f, up, down, at_zero)
     if affine.value is None:
-        return ScalarSymmetry("nonlinear", None, None, None, None, (f"whether f is affine is open: {affine.why}",))
+        return _open(f"whether f is affine is open: {affine.why}")
     if affine.value:
         return _affine(f, at_zero, affine)
     reasons.append(f"f is not affine: {affine.why}")
 
     parity, why = _parity(up, down, at_zero)
     reasons.append(why)
-    degree, why = _degree(up, down, at_zero)
-    reasons.append(why)
+    power, degree = _degree(up, down, at_zero)
+    reasons.append(power.why)
     if degree is not None:
         return _power_like(degree, parity, at_zero, reasons)
-    if parity is None:
-        return ScalarSymmetry("nonlinear", None, None, None, None, tuple(reasons))
+    if parity is None or power.value is None:
+        return ScalarSymmetry("nonlinear", None, None, parity, None, tuple(reasons))
     ray = _excludes_discrete_scalings(f, up, down)
     reasons.append(ray.why)
     if not ray.value:
@@ -146,6 +91,23 @@ def scalar_symmetry(activation: Activation) -> ScalarSymmetry:
         f"so f(cx) = c f(x) exactly for c in {_braces(homogeneous)}, f(cx) = mu f(x) for c in {_braces(multipliers)}"
     )
     return ScalarSymmetry("nonlinear", homogeneous, multipliers, parity, None, tuple(reasons))
+
+
+def _open(why: str) -> ScalarSymmetry:
+    return ScalarSymmetry("nonlinear", None, None, None, None, (why,))
+
+
+def _undefined(up: sympy.Expr, down: sympy.Expr, at_zero: sympy.Expr) -> str | None:
+    """Why f is not known to be a real function on the whole line; None where it is."""
+    for side, sign in ((up, "t"), (down, "-t")):
+        defined = is_defined(side)
+        if not defined.value:
+            return f"open: f({sign}) is not known to be defined for every t > 0: {defined.why}"
+    try:
+        enclose(at_zero, 256)
+    except InputError:
+        return f"open: f(0) = {at_zero} is no real number"
+    return None
 
 
 def is_tame(expression: sympy.Expr) -> bool:
@@ -160,15 +122,18 @@ def is_tame(expression: sympy.Expr) -> bool:
 
 
 def excludes_discrete_scalings(*sides: sympy.Expr) -> Answer:
-    """Theorem C: why no c != ±1 of a discrete group l^Z can be a multiplier of the function with these half lines."""
+    """Theorem C: why no c != ±1 of a discrete group l^Z can be a multiplier of the function with these half lines.
+
+    One half line is enough: c^2 > 0 maps each of them to itself.
+    """
     if all(is_tame(side) for side in sides):
         return Answer(True, "f is definable in an o-minimal structure, so discrete scalings l^Z are excluded")
-    for k in range(4):
-        limits = [_limit(side / t**k) for side in sides]
-        if all(limit is not None and limit != 0 for limit in limits):
-            return Answer(
-                True, f"f(x)/x^{k} tends to {_listed(limits)} at 0, not zero: discrete scalings l^Z are excluded"
-            )
+    for side in sides:
+        for k in range(4):
+            limit = _limit(side / t**k)
+            if limit is not None and sign_of(limit) in (1, -1) and vanishes(side - limit * t**k).value is False:
+                why = f"{side.subs(t, sympy.Symbol('t'))} is not {limit} t^{k} but approaches it at 0"
+                return Answer(True, f"{why}, so discrete scalings l^Z are excluded")
     return Answer(None, "open: a discrete group of scalings l^Z is not excluded for this function")
 
 
@@ -197,7 +162,7 @@ def _is_affine(f: sympy.Expr, up: sympy.Expr, down: sympy.Expr, at_zero: sympy.E
 def _affine(f: sympy.Expr, at_zero: sympy.Expr, affine: Answer) -> ScalarSymmetry:
     slope_sign, zero_sign = sign_of(f.subs(z, 1) - at_zero), sign_of(at_zero)
     if slope_sign is None or zero_sign is None:
-        return ScalarSymmetry("nonlinear", None, None, None, None, ("whether the affine f vanishes at 0 is open",))
+        return _open("whether the affine f vanishes at 0, or is constant, is open")
     kind = {(0, 0): "zero", (1, 0): "linear", (0, 1): "constant", (1, 1): "affine"}[(abs(slope_sign), abs(zero_sign))]
     parity = 1 if slope_sign == 0 else -1 if zero_sign == 0 else 0
     everything = "R*" if zero_sign == 0 else "1"
@@ -227,37 +192,35 @@ def _parity(up: sympy.Expr, down: sympy.Expr, at_zero: sympy.Expr) -> tuple[int 
     return None, f"the parity of f is open: {even.why}; {odd.why}"
 
 
-def _degree(up: sympy.Expr, down: sympy.Expr, at_zero: sympy.Expr) -> tuple[sympy.Expr | None, str]:
-    """p with f(ct) = c^p f(t) on both half lines, c > 0; p = 0 for step functions."""
+def _degree(up: sympy.Expr, down: sympy.Expr, at_zero: sympy.Expr) -> tuple[Answer, sympy.Expr | None]:
+    """Whether f(ct) = c^p f(t) on both half lines for every c > 0, and p; p = 0 for step functions."""
     found: sympy.Expr | None = None
-    why = "f is zero on both half lines"
     for side, sign in ((up, "t"), (down, "-t")):
-        at_one = side.subs(t, 1)
         flat = vanishes(side)
         if flat.value:
             continue
-        candidate = _exponent_at_one(side)
-        if candidate is None:
-            return None, f"f({sign}) is no power of t: its logarithmic derivative at t = 1 is not a number here"
-        answer = vanishes(side - at_one * t**candidate)
-        if not answer.value:
-            return None, f"f({sign}) is no power of t ({answer.why}), so scalings R>0 are no multipliers"
-        if found is not None and sympy.simplify(found - candidate) != 0:
-            return None, "the half lines are powers of different degree, so scalings R>0 are no multipliers"
-        found = candidate
+        if flat.value is None:
+            return Answer(None, f"open: whether f({sign}) = 0 for t > 0: {flat.why}"), None
+        power, degree = power_degree(side)
+        if degree is None:
+            verdict = (
+                "f({0}) is no power of t: {1}, so scalings R>0 are no multipliers"
+                if power.value is False
+                else ("open: f({0}): {1}")
+            )
+            return Answer(power.value, verdict.format(sign, power.why)), None
+        gap = sympy.Integer(0) if found is None else sign_of(found - degree)
+        if gap != 0:
+            different = "the half lines are powers of different degree, so scalings R>0 are no multipliers"
+            return (Answer(False, different) if gap else Answer(None, f"open: {found} = {degree}")), None
+        found = degree
     if found is None:
-        return None, why
-    if found != 0 and sign_of(at_zero) != 0:
-        return None, f"f is a power on each half line, but f(0) = {at_zero} != 0"
-    return found, f"f(ct) = c^p f(t) for every c > 0 on both half lines, p = {found}"
-
-
-def _exponent_at_one(side: sympy.Expr) -> sympy.Expr | None:
-    """The only possible degree: t f'(t)/f(t), read off the piece around t = 1."""
-    piece = resolve(side, sympy.Rational(1))
-    value = sympy.simplify(t * sympy.diff(piece, t) / piece)
-    value = value if not value.has(t) else sympy.simplify(value.subs(t, 1))
-    return value if value.is_number and value.is_real else None
+        return Answer(None, "f is zero on both half lines"), None
+    zero_sign = sign_of(at_zero)
+    if found != 0 and zero_sign != 0:
+        why = f"f is a power on each half line, but f(0) = {at_zero} != 0, so scalings R>0 are no multipliers"
+        return (Answer(False, why) if zero_sign else Answer(None, f"open: whether f(0) = {at_zero} is zero")), None
+    return Answer(True, f"f(ct) = c^p f(t) for every c > 0 on both half lines, p = {found}"), found
 
 
 def _power_like(degree: sympy.Expr, parity: int | None, at_zero: sympy.Expr, reasons: list[str]) -> ScalarSymmetry:
@@ -307,34 +270,6 @@ def _from_power_form(activation: Activation) -> ScalarSymmetry:
     homogeneous = "R>0" if e == 1 else "±1" if odd else "1"
     reasons.append("exceptional values: " + ("; ".join(exceptions) if exceptions else "none"))
     return ScalarSymmetry("nonlinear", homogeneous, "R*" if parity else "R>0", parity, e, tuple(reasons))
-
-
-def _refuted(expression: sympy.Expr, points: tuple[sympy.Expr, ...]) -> Answer | None:
-    for point in points:
-        if sign_of(expression.subs(t, point)) in (1, -1):
-            return Answer(False, f"at t = {point}")
-    return None
-
-
-def _is_algebraic_zero(expression: sympy.Expr) -> bool:
-    for form in (lambda e: e, sympy.expand, sympy.simplify, lambda e: sympy.simplify(e.rewrite(sympy.exp))):
-        if form(expression) == 0:
-            return True
-    return False
-
-
-def _cell_points(points: list[sympy.Expr]) -> tuple[sympy.Rational, ...]:
-    """One rational inside each piece of (0, oo) between the break points."""
-    edges = [sympy.Integer(0), *sorted(points, key=float)]
-    inside = []
-    for low, high in zip(edges, [*edges[1:], None], strict=True):
-        middle = low + 1 if high is None else (low + high) / 2
-        inside.append(middle if middle.is_Rational else sympy.Rational(float(middle)).limit_denominator(10**9))
-    return tuple(inside)
-
-
-def _listed(values: list) -> str:
-    return ", ".join(map(str, values))
 
 
 def _braces(name: str | None) -> str:

@@ -37,7 +37,7 @@ def vanishes(expression: sympy.Expr) -> Answer:
     if expression.free_symbols - {t}:
         return Answer(None, f"{expression} has free parameters")
     try:
-        points = _positive(break_points(expression.subs(t, z)))
+        points = _piece_ends(expression.subs(t, z))
     except InputError as problem:
         return _refuted(expression, _POINTS) or Answer(None, str(problem))
     cells = _cell_points(points)
@@ -59,11 +59,15 @@ def power_degree(side: sympy.Expr) -> tuple[Answer, sympy.Expr | None]:
     if sign_of(at_one) == 0:
         # a = f(1) = 0 leaves the zero function only.
         return Answer(False, "f vanishes at t = 1 but not everywhere"), None
+    unknown = f"whether {side} is a power of t is neither proved nor refuted"
     for degree in _possible_degrees(side):
-        if vanishes(side - at_one * t**degree).value:
+        is_power = vanishes(side - at_one * t**degree).value
+        if is_power:
             return Answer(True, f"it is ({at_one}) t^p with p = {degree}"), degree
+        if is_power is None:
+            return Answer(None, unknown), None
     try:
-        cells = _cell_points(_positive(break_points(side.subs(t, z))))
+        cells = _cell_points(_piece_ends(side.subs(t, z)))
     except InputError:
         cells = ()
     for s in (*_POINTS[1:], *cells):
@@ -71,7 +75,7 @@ def power_degree(side: sympy.Expr) -> tuple[Answer, sympy.Expr | None]:
             gap = side.subs(t, s * u) * at_one - side.subs(t, s) * side.subs(t, u)
             if sign_of(gap, or_zero=False) in (1, -1):
                 return Answer(False, f"f(st) f(1) differs from f(s) f(t) at s = {s}, t = {u}"), None
-    return Answer(None, f"whether {side} is a power of t is neither proved nor refuted"), None
+    return Answer(None, unknown), None
 
 
 def is_defined(side: sympy.Expr) -> Answer:
@@ -79,7 +83,9 @@ def is_defined(side: sympy.Expr) -> Answer:
     body = side.subs(t, z)
     try:
         Program([body], [z])
-        points = _positive({*break_points(body), *_singular_points(body)})
+        if not _delicate_arguments(body):
+            return Answer(True, "composed of functions that are real everywhere")
+        points = _piece_ends(body)
     except InputError as problem:
         return Answer(None, str(problem))
     for point in (*points, *_cell_points(points)):
@@ -140,29 +146,32 @@ def _possible_degrees(side: sympy.Expr) -> list[sympy.Expr]:
     return [exact] if not exact.has(sympy.Function) and exact.is_real else []
 
 
-def _singular_points(body: sympy.Expr) -> set[sympy.Expr]:
-    """Where a denominator or an argument of a logarithm vanishes: outside, the expression is analytic or not real."""
+def _delicate_arguments(body: sympy.Expr) -> set[sympy.Expr]:
+    """Denominators and arguments of logarithms and roots that may vanish: between their zeros, and the break points,
+    the expression is analytic or nowhere real."""
     found: set[sympy.Expr] = set()
     for node in sympy.preorder_traversal(body):
         if isinstance(node, sympy.tan):
             raise InputError("tan has poles")
-        if isinstance(node, sympy.Pow) and node.exp.is_number and node.exp.is_negative:
-            singular = node.base
-        elif isinstance(node, sympy.Pow) and not node.exp.is_number and not node.base.is_positive:
-            singular = node.base
+        if isinstance(node, sympy.Pow) and not (node.exp.is_integer and node.exp.is_nonnegative):
+            argument, harmless = node.base, node.exp.is_nonnegative and node.base.is_nonnegative
         elif isinstance(node, sympy.log):
-            singular = node.args[0]
+            argument, harmless = node.args[0], False
         elif isinstance(node, sympy.acosh):
-            singular = node.args[0] - 1
+            argument, harmless = node.args[0] - 1, False
         else:
             continue
-        if singular.has(z) and singular.is_positive is not True and singular.is_negative is not True:
-            found |= real_zeros(singular, "the denominator or logarithm")
+        if argument.has(z) and not harmless and argument.is_positive is not True:
+            found.add(argument)
     return found
 
 
-def _positive(points: object) -> list[sympy.Expr]:
-    return sorted((point for point in points if point.is_positive), key=float)  # type: ignore[attr-defined]
+def _piece_ends(body: sympy.Expr) -> list[sympy.Expr]:
+    """Every positive point where an expression in z may fail to be analytic, in increasing order."""
+    found = set(break_points(body))
+    for argument in _delicate_arguments(body):
+        found |= real_zeros(argument, f"{argument}, a denominator or the argument of a logarithm or root")
+    return sorted((point for point in found if point.is_positive), key=float)
 
 
 def _refuted(expression: sympy.Expr, points: tuple[sympy.Expr, ...]) -> Answer | None:

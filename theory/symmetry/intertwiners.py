@@ -6,16 +6,24 @@ Source: docs/symmetry.md, Theorems B and D; Godfrey et al. 2022, arXiv 2205.1425
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy
 
 from theory.arguments import InputError, as_weights
 from theory.registry import activation as as_activation
-from theory.symmetry.equivariance import _dimension, equivariance_group, radial_as_elementwise, radius_profile
+from theory.symmetry.elements import permutation_part
+from theory.symmetry.equivariance import (
+    as_function_of_one_variable,
+    dimension,
+    equivariance_group,
+    is_same_map,
+    radius_profile,
+)
 from theory.symmetry.groups import MatrixGroup
-from theory.symmetry.homogeneity import ScalarSymmetry, scalar_symmetry, t, vanishes
+from theory.symmetry.homogeneity import ScalarSymmetry, scalar_symmetry
+from theory.symmetry.identities import power_degree
 
 __all__ = ["Intertwiner", "intertwiner"]
 
@@ -65,27 +73,37 @@ def intertwiner(f: Any, n: Any) -> Intertwiner:
 
     Source: docs/symmetry.md, Theorems B and D.
     """
-    activation, size = as_activation(f), _dimension(n)
+    activation, size = as_activation(f), dimension(n)
+    if size == 1 and not activation.is_elementwise:
+        activation = as_function_of_one_variable(activation)
     if activation.is_elementwise:
         return _elementwise(scalar_symmetry(activation), size)
-    if activation.kind == "isotropic" and size == 1:
-        return _elementwise(scalar_symmetry(radial_as_elementwise(activation)), 1)
-    if activation.kind == "isotropic":
-        rho = radius_profile(activation)
-        degree = sympy.simplify(t * sympy.diff(rho, t) / rho) if rho != 0 else None
-        if degree is not None and degree.is_number and vanishes(rho - rho.subs(t, 1) * t**degree).value and degree != 1:
-            why = (
-                f"rho(r) = a r^q with q = {degree}: f(sQx) = s^q Q f(x) for every s > 0 and orthogonal Q (Theorem D)",
-            )
-            return Intertwiner(MatrixGroup("CO", size, proof=why), f"sQ -> s^{degree} Q", _scale_orthogonal(degree))
     group = equivariance_group(activation, size)
-    if activation.kind == "coupled" and group.status == "proved" and activation.name == "softmax" and size > 1:
-        shifts = (
-            *group.proof,
-            "softmax(Ax) = softmax(x) also for shifts along 1: A = P + 1 v^T intertwines; only P is listed here",
+    if activation.kind == "isotropic":
+        return _isotropic(radius_profile(activation), group)
+    if is_same_map(activation, "softmax"):
+        why = (
+            "f(Ax) = B f(x): the image of softmax is the open simplex, B maps it onto itself, so B is a permutation P",
+            "softmax(Ax) = softmax(Px) makes (A - P)x a multiple of 1 for every x: A = P + 1 v^T, and phi(A) = P",
         )
-        return Intertwiner(MatrixGroup(group.key, size, "open", shifts), "P -> P", lambda A: A)
+        return Intertwiner(MatrixGroup("S + 1v", size, proof=why), "P + 1 v^T -> P", permutation_part)
+    if is_same_map(activation, "solu"):
+        linear = "the linear Taylor term x_i/n gives phi(A) = A for every intertwiner A"
+        return Intertwiner(replace(group, proof=(*group.proof, linear)), "A -> A", lambda A: A)
     return Intertwiner(group, "A -> A", lambda A: A)
+
+
+def _isotropic(rho: sympy.Expr, group: MatrixGroup) -> Intertwiner:
+    """Theorem D: {sQ : h(sr) = mu h(r)}, given the equivariance group."""
+    if group.key == "GL" or group.status == "open":
+        return Intertwiner(group, "A -> A", lambda A: A)
+    power, degree = power_degree(rho)
+    if degree is not None:
+        law = f"rho(r) = a r^q with q = {degree}: f(sQx) = s^q Q f(x) for s > 0 and orthogonal Q (Theorem D)"
+        return Intertwiner(MatrixGroup("CO", group.n, proof=(law,)), f"sQ -> s^{degree} Q", _scale_orthogonal(degree))
+    law = f"intertwiners are sQ with h(sr) = mu h(r) (Theorem D), so s = 1 unless rho is a power: {power.why}"
+    status = "open" if power.value is None else "proved"
+    return Intertwiner(replace(group, status=status, proof=(*group.proof, law)), "A -> A", lambda A: A)
 
 
 def _elementwise(found: ScalarSymmetry, n: int) -> Intertwiner:

@@ -12,7 +12,7 @@ from theory.loss.lower_bounds import LOWER_BOUNDS
 from theory.loss.upper_bounds import UPPER_BOUNDS
 
 DOCS = Path(__file__).parent.parent / "docs"
-NAMES = {"GL": "GL(n)", "R+ wr S": "R>0 wr S_n", "R* wr S": "R* wr S_n", "B": "B_n", "S": "S_n", "O": "O(n)"}
+NAMES = {"GL": "GL(n)", "R+ wr S": "R>0 wr S_n", "R* wr S": "R* wr S_n", "B": "B_n", "S": "S_n", "O": "O(n)", "S + 1v": "P + 1v^T"}
 ROWS = re.findall(r"^\| (\w+) \| ([^|]+) \| ([^|]+) \|", (DOCS / "symmetry.md").read_text(), re.M)
 
 

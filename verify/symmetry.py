@@ -12,6 +12,7 @@ import numpy as np
 import sympy
 
 from theory import Activation, InputError, MatrixGroup, equivariance_group
+from theory.arguments import as_positive_count
 from theory.registry import activation as as_activation
 from theory.symmetry.enclosure import enclose, sign_of
 from verify.strategies import activation_inputs, as_group, group_elements
@@ -51,11 +52,12 @@ class EquivarianceCounterexample:
         ]
         lines.append(f"x = ({', '.join(map(str, self.x))})")
         i = self.coordinate + 1
-        relation = "<" if float(self.left) < float(self.right) else ">"
         if not self.is_exact:
             return "\n".join([*lines, f"f(Ax)_{i} = {self.left!r}", f"(A f(x))_{i} = {self.right!r}"])
         lines.append(f"f(Ax)_{i}   = {_shown(self.left)}")
         lines.append(f"(A f(x))_{i} = {_shown(self.right)}")
+        # Not from floats: the two sides may agree in every digit that a float has.
+        relation = "<" if sign_of(self.left - self.right, or_zero=False) == -1 else ">"
         return "\n".join([*lines, f"f(Ax)_{i} {relation} (A f(x))_{i}, proved by interval arithmetic"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,8 +68,8 @@ class EquivarianceCounterexample:
             "coordinate": self.coordinate,
             "left": str(self.left),
             "right": str(self.right),
-            "left_value": float(self.left),
-            "right_value": float(self.right),
+            "left_value": _as_float(self.left),
+            "right_value": _as_float(self.right),
             "is_exact": self.is_exact,
         }
 
@@ -94,8 +96,7 @@ def check_equivariance(
 
     Source: docs/symmetry.md, tests and tolerance.
     """
-    if examples < 1:
-        raise InputError(f"examples={examples} must be at least 1")
+    examples = int(as_positive_count("examples", examples))
     claimed = as_group(group, n)
     if callable(f) and not isinstance(f, str | Activation | sympy.Expr):
         return _check_black_box(f, claimed, examples, seed)
@@ -138,7 +139,7 @@ def _check_symbolic(activation: Activation, claimed: MatrixGroup, examples: int,
             seed=seed,
         )
     tried = 0
-    for A, x in _candidates(claimed):
+    for A, x in _candidates(activation, claimed):
         tried += 1
         found = _refutes(activation, A, x)
         if found is not None:
@@ -164,12 +165,15 @@ def _refuted(statement: str, found: EquivarianceCounterexample, derived: MatrixG
     return Verdict(statement, "refuted", why, found, is_exact=True, evidence={"tried": tried}, seed=seed)
 
 
-def _candidates(claimed: MatrixGroup) -> Iterator[tuple[sympy.Matrix, list[sympy.Expr]]]:
+def _candidates(activation: Activation, claimed: MatrixGroup) -> Iterator[tuple[sympy.Matrix, list[sympy.Expr]]]:
     """Readable pairs first: generators of the group, inputs with entries of small size."""
     n = claimed.n
     patterns = [*product((0, 1, -1, 2), repeat=min(n, 2)), (3, 4), (4, 3), (10, 0), (1000, 0)]
     inputs = [[sympy.Integer(v) for v in (*pattern, *[0] * n)][:n] for pattern in patterns if any(pattern)]
     inputs += [[sympy.Rational(v) for v in ("1/2", "-1/3", *["2"] * n)][:n], [sympy.Rational(1, 10)] * n]
+    # Beside the kinks, where a map may leave the formula it has near 0.
+    beside = [kink + side for kink in _kinks(activation) if kink.is_Rational for side in (1, -1)]
+    inputs += [[sign * value, *[sympy.Integer(0)] * (n - 1)] for value in beside for sign in (1, -1)]
     for A in claimed.generators():
         for x in inputs:
             yield sympy.Matrix(A), x
@@ -181,7 +185,7 @@ def _refutes(activation: Activation, A: sympy.Matrix, x: list[sympy.Expr]) -> Eq
     left, plain = activation.on(moved), activation.on(x)
     right = list(A * sympy.Matrix(plain))
     for i in range(A.rows):
-        if sign_of(left[i] - right[i]) in (1, -1):
+        if sign_of(left[i] - right[i], or_zero=False) in (1, -1):
             return EquivarianceCounterexample(A, tuple(x), i, left[i], right[i], is_exact=True)
     return None
 
@@ -221,8 +225,11 @@ def _find(hypothesis: Any, strategy: Any, condition: Callable[[Any], bool], exam
         return None
 
 
-def _kinks(activation: Activation) -> tuple[Any, ...]:
-    return activation.kinks if activation.is_elementwise else ()
+def _kinks(activation: Activation) -> tuple[sympy.Expr, ...]:
+    try:
+        return activation.kinks if activation.is_elementwise else ()
+    except InputError:  # no closed form: a search without them is still a search
+        return ()
 
 
 # --- black boxes -----------------------------------------------------------------------------------------------------
@@ -236,10 +243,12 @@ def _check_black_box(f: Callable[..., Any], claimed: MatrixGroup, examples: int,
     statement = f"{label} on R^{claimed.n} commutes with {claimed.name}"
     evaluate = _as_numpy(f, claimed.n)
     probe = np.linspace(-1.3, 1.7, claimed.n)
-    if not np.array_equal(evaluate(probe), evaluate(probe), equal_nan=True):
+    if not np.array_equal(evaluate(probe), evaluate(probe)):
         return Verdict(
             statement, "undecided", "two calls with the same input differ: not a fixed map R^n -> R^n", seed=seed
         )
+
+    unit = _unit_roundoff(evaluate, claimed.n)
 
     def counterexample(pair: tuple[np.ndarray, np.ndarray]) -> EquivarianceCounterexample | None:
         A, x = pair
@@ -249,10 +258,10 @@ def _check_black_box(f: Callable[..., Any], claimed: MatrixGroup, examples: int,
             # Rounding of A x reaches the output through the local slope of f, measured by a step of rounding size. The
             # map may mix coordinates inside, so errors are relative to the largest entry; below it, to the subnormals.
             reach = np.abs(A).sum(axis=1)
-            step = np.finfo(float).eps * reach * np.abs(x).max()
+            step = unit * reach * np.abs(x).max()
             slope = np.abs(evaluate(moved + step) - left) + np.abs(evaluate(moved - step) - left)
             size = reach * (np.abs(plain).max() + np.abs(x).max()) + np.abs(left) + np.abs(moved)
-            allowed = _ROUNDINGS * (np.finfo(float).eps * size + slope + np.finfo(float).tiny)
+            allowed = _ROUNDINGS * (unit * size + slope + np.finfo(float).tiny)
             worse = np.isfinite(left) & np.isfinite(right) & np.isfinite(allowed) & (np.abs(left - right) > allowed)
         if not worse.any():
             return None
@@ -285,40 +294,83 @@ def _as_numpy(f: Callable[..., Any], n: int) -> Callable[[np.ndarray], np.ndarra
     """f as a map of float64 vectors; torch modules run in double precision on the CPU, in evaluation mode.
 
     Raises:
-        InputError: f fails on a vector of length n, or returns another shape.
+        InputError: f fails on a vector of length n, or does not return n real numbers there.
     """
     if hasattr(f, "state_dict") and hasattr(f, "forward"):
         import copy
 
-        import torch
-
         module: Any = copy.deepcopy(f)
-        module = module.double().cpu().eval()
-
-        def evaluate(x: np.ndarray) -> np.ndarray:
-            with torch.no_grad():
-                return module(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))).numpy()
-
+        raw = _on_tensors(module.double().cpu().eval())
     else:
+        raw = f
 
-        def evaluate(x: np.ndarray) -> np.ndarray:
-            return np.asarray(f(np.array(x, dtype=np.float64)), dtype=np.float64)
+    def evaluate(x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            value = np.asarray(raw(np.array(x, dtype=np.float64)))
+        if np.iscomplexobj(value):
+            raise TypeError("the values are complex numbers")
+        return value.astype(np.float64)
 
+    probes = [sign * np.roll(np.linspace(-1.0, 2.0, n), k) for k in range(min(n, 3)) for sign in (1, -1)]
     try:
-        shape = np.shape(evaluate(np.linspace(-1.0, 1.0, n)))
+        values = [evaluate(x) for x in probes]
     except Exception as problem:
-        raise InputError(f"f failed on a vector of length {n}: {type(problem).__name__}: {problem}") from problem
-    if shape != (n,):
-        raise InputError(f"f maps a vector of length {n} to shape {shape}; it must map R^n to R^n")
+        # A plain function of torch tensors, such as torch.tanh, does not take arrays.
+        if "Tensor" not in str(problem):
+            raise _failed(n, problem) from problem
+        raw = _on_tensors(f)
+        try:
+            values = [evaluate(x) for x in probes]
+        except Exception as second:
+            raise _failed(n, second) from second
+    for x, value in zip(probes, values, strict=True):
+        if value.shape != (n,):
+            raise InputError(f"f maps a vector of length {n} to shape {value.shape}; it must map R^n to R^n")
+        if np.isnan(value).any():
+            raise InputError(f"f is NaN at x={x.tolist()}; it must be defined on all of R^n")
     return evaluate
+
+
+def _unit_roundoff(evaluate: Callable[[np.ndarray], np.ndarray], n: int) -> float:
+    """That of float64, unless every value is a float32: then the map computes in single precision inside."""
+    values = [evaluate(np.linspace(-1.3, 1.7, n) * scale) for scale in (1.0, 0.7, 1 / 3, 2.1)]
+    with np.errstate(over="ignore"):
+        single = all(np.array_equal(value, value.astype(np.float32)) for value in values)
+    return float(np.finfo(np.float32 if single else np.float64).eps)
+
+
+def _on_tensors(f: Callable[..., Any]) -> Callable[[np.ndarray], np.ndarray]:
+    import torch
+
+    def evaluate(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return f(torch.from_numpy(x)).numpy()
+
+    return evaluate
+
+
+def _failed(n: int, problem: Exception) -> InputError:
+    return InputError(f"f failed on a vector of length {n}: {type(problem).__name__}: {problem}")
 
 
 def _shown(value: sympy.Expr) -> str:
     return str(value) if value.is_Rational else f"{value} = {decimal(value)}…"
 
 
+def _as_float(value: Any) -> float | None:
+    """None where a float overflows."""
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
 def decimal(value: sympy.Expr, digits: int = 12) -> str:
-    """Digits of an exact real number that are certainly right, cut off rather than rounded."""
-    low, high = enclose(value, 128)
-    a, b = f"{float(low):.{digits}g}", f"{float(high):.{digits}g}"
-    return a if a == b else f"{float((low + high) / 2):.6g}"
+    """The first significant digits of an exact real number, cut off rather than rounded, each certainly right."""
+    low, high = enclose(value, 256)
+    if low <= 0 <= high or abs(high) >= 10**digits or abs(low) * 10**digits < 1:
+        return f"{float(low):.6g}" if abs(high) < 10**300 else str(sympy.N(value, digits))
+    places = digits - len(str(int(min(abs(low), abs(high))))) if abs(low) >= 1 else digits
+    ends = {int(abs(end) * 10**places) for end in (low, high)}
+    whole, part = divmod(ends.pop(), 10**places)
+    return f"{'-' if high < 0 else ''}{whole}.{part:0{places}d}" if not ends else f"{float(low):.6g}"

@@ -15,6 +15,7 @@ import theory
 import verify
 from theory import InputError
 from verify.strategies import activation_inputs, group_elements
+from verify.symmetry import decimal
 
 Q = sympy.Rational
 SMOOTH = ["tanh", "sigmoid", "gelu", "silu", "softplus", "erf", "arctan", "sin", "gaussian", "softsign", "mish"]
@@ -146,7 +147,12 @@ def test_assertion_for_a_users_own_suite() -> None:
         (lambda: verify.check_equivariance("rleu", "B", n=2), "relu"),
         (lambda: verify.check_equivariance("tanh", theory.group("B", 2), n=3), "differs"),
         (lambda: verify.check_equivariance("tanh", "B", n=2, examples=0), "examples"),
+        (lambda: verify.check_equivariance("tanh", "B", n=2, examples=2.5), "examples"),
         (lambda: verify.check_equivariance(lambda x: x[:1], "B", n=2), "shape"),
+        (lambda: verify.check_equivariance(lambda x: x * np.nan, "GL", n=2), "NaN"),
+        (lambda: verify.check_equivariance(np.sqrt, "B", n=2), "NaN"),
+        (lambda: verify.check_equivariance(lambda x: x * 1j, "GL", n=2), "complex"),
+        (lambda: verify.check_equivariance(lambda x: None, "GL", n=2), "TypeError|shape"),
         (lambda: verify.check_equivariance(lambda x: 1 / "a", "B", n=2), "TypeError"),
         (lambda: verify.check_equivariance(torch.nn.Linear(3, 3), "B", n=2), "failed on a vector"),
     ],
@@ -156,17 +162,49 @@ def test_bad_input(call: object, word: str) -> None:
         call()  # type: ignore[operator]
 
 
-@given(st.data())
-def test_inputs_have_the_asked_shape(data: st.DataObject) -> None:
-    n = data.draw(st.integers(1, 4))
-    assert len(data.draw(activation_inputs(n))) == n
-    assert data.draw(activation_inputs(n, exact=False, kinks=(0, 1))).shape == (n,)
-    assert data.draw(group_elements("O", n, exact=False)).shape == (n, n)
+def test_plain_torch_functions_and_single_precision_are_understood() -> None:
+    assert verify.check_equivariance(torch.tanh, "B", n=2, examples=60).status == "supported"
+    assert verify.check_equivariance(torch.nn.functional.gelu, "B", n=2, examples=60).status == "refuted"
+
+    def radial(x: np.ndarray) -> np.ndarray:
+        x = x.astype(np.float32)
+        size = np.sqrt((x * x).sum())
+        return x * np.tanh(size) / size if size > 0 else x
+
+    assert verify.check_equivariance(radial, "O", n=3, examples=150).status == "supported"
+    assert verify.check_equivariance(radial, "CO", n=3, examples=150).status == "refuted"
 
 
-def test_inputs_need_a_dimension() -> None:
-    with pytest.raises(InputError, match="n=0"):
-        activation_inputs(0)
+def test_a_difference_below_float_precision_is_printed_the_right_way_round() -> None:
+    found = verify.check_equivariance("tanh(z) + z**2/10**30", "B", n=2).counterexample
+    assert float(found.left) == float(found.right)
+    difference = found.left - found.right
+    assert abs(difference) == sympy.Rational(2, 10**30) * max(abs(v) for v in found.x) ** 2
+    assert f"f(Ax)_1 {'<' if difference < 0 else '>'} (A f(x))_1" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits"),
+    [
+        (-sympy.tanh(Q(4, 5)), "-0.664036770267"),  # 0.66403677026784...: rounding would end in 8
+        (sympy.exp(3), "20.0855369231"),
+        (sympy.Integer(2) / 3, "0.666666666666"),
+        (sympy.sqrt(2) - sympy.sqrt(2), "0"),
+    ],
+)
+def test_decimals_are_cut_off(value: sympy.Expr, digits: str) -> None:
+    assert decimal(value) == digits
+
+
+def test_huge_values_still_make_a_counterexample() -> None:
+    found = verify.check_equivariance("exp(exp(z))", theory.group("B", 2).conjugate([[10, 0], [0, 1000]]))
+    assert found.status == "refuted"
+    assert found.to_dict()["counterexample"]["left"]
+
+
+def test_kinks_far_out_are_tried_early() -> None:
+    found = verify.check_equivariance("max(0, z - 10**6)", "R+ wr S", n=2).counterexample
+    assert max(found.x) == 1000001
 
 
 @given(st.sampled_from(SMOOTH), st.data())

@@ -34,6 +34,7 @@ def test_every_source_that_a_bound_cites_is_in_the_documents() -> None:
         theory.ToyModel(7, 3, a, 0.1) for a in (theory.power(1), theory.power(2), "relu", theory.rectified_power(2))
     ]
     seen = set()
+    models.append(theory.ToyModel(3, 2, "relu", 0.1, importance=[1, 0.5, 0.2]))
     for model in models:
         for of in ("sparse", "loss"):
             for bound in (*theory.lower_bounds(model, of), *theory.upper_bounds(model, of)):

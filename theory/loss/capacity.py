@@ -22,6 +22,7 @@ __all__ = [
     "SparseConstants",
     "capacity",
     "effective_dimension",
+    "has_kernel",
     "law_constant",
     "require_power_form",
     "sparse_constants",
@@ -68,6 +69,11 @@ class SparseConstants:
     kernel: Kernel
 
     @property
+    def conditions(self) -> tuple[sympy.Basic, ...]:
+        """M_1 > 0 as a relation in the activation's parameters where its sign is not known; else nothing."""
+        return () if self.gain.is_positive or self.gain.is_nonpositive else (self.gain > 0,)
+
+    @property
     def kappa(self) -> sympy.Expr:
         """M_1^2/M_d, at most mu_2 (Cauchy-Schwarz); 0 where M_1 <= 0, because W = 0 is then optimal."""
         if self.gain.is_nonpositive:
@@ -88,6 +94,12 @@ def require_power_form(activation: Activation) -> PowerForm:
             "signed_power(a) and their mixtures; use numerics.expected_loss for others"
         )
     return form
+
+
+def has_kernel(law: FeatureLaw, activation: Activation) -> bool:
+    """Whether sigma is homogeneous and not 0 on every value of U, so that `sparse_constants` exist."""
+    form = activation.power_form
+    return form is not None and (law.is_two_sided or form.positive != 0)
 
 
 def sparse_constants(law: FeatureLaw, activation: Activation) -> SparseConstants:

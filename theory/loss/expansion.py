@@ -35,7 +35,7 @@ def sparse_coefficient(model: ToyModel, W: Any) -> sympy.Expr | float:
     require_sparse_setting(model)
     weights = as_weights(W, model.n_hidden, model.n_features)
     constants = sparse_constants(model.law, model.activation)
-    importances = model.importances if model.n_features.is_number else (model.importance,) * weights.shape[1]
+    importances = _importances(model, weights)
     total, energy = gains_and_energy(weights, constants.kernel, importances)
     whole = constants.second_moment * sympy.Add(*importances)
     if isinstance(weights, sympy.MatrixBase):
@@ -58,9 +58,9 @@ def optimal_scale(model: ToyModel, W: Any) -> Any:
     require_sparse_setting(model)
     weights = as_weights(W, model.n_hidden, model.n_features)
     constants = sparse_constants(model.law, model.activation)
-    total, energy = gains_and_energy(weights, constants.kernel, model.importances)
+    total, energy = gains_and_energy(weights, constants.kernel, _importances(model, weights))
     if total == 0:
-        raise InputError("W is zero; it has no scale")
+        raise InputError("W is zero on every feature with importance > 0; it has no scale")
     if constants.gain.is_nonpositive:
         return weights * 0
     if isinstance(weights, sympy.MatrixBase):
@@ -88,6 +88,11 @@ def sparse_optimum(model: ToyModel, W: Any) -> sympy.Expr | float:
     if isinstance(value, float):
         return float(model.n_features * constants.second_moment) - float(constants.kappa) * value
     return model.n_features * constants.second_moment - constants.kappa * value
+
+
+def _importances(model: ToyModel, weights: Any) -> tuple[sympy.Expr, ...]:
+    """One per column of W, also where n_features is a symbol."""
+    return model.importances if model.n_features.is_number else (model.importance,) * weights.shape[1]
 
 
 def require_sparse_setting(model: ToyModel) -> None:

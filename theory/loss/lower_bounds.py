@@ -13,8 +13,9 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
-from theory.loss.capacity import sparse_constants
+from theory.loss.capacity import has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
+from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
 from theory.toy_model import ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
@@ -50,7 +51,8 @@ def lower_bound(model: ToyModel, of: str = "loss", name: str | None = None) -> B
     Args:
         model: the setting; n, m, p may be symbols.
         of: "loss" for L* at the model's density, "sparse" for c* = lim L*/p.
-        name: one of `LOWER_BOUNDS`; by default the largest (with symbols: the most general).
+        name: one of `LOWER_BOUNDS`; by default the largest (with symbols: the most general). A bound of the sparse
+            limit gives, of="loss", p q^(n-1) times itself.
 
     Raises:
         InputError: none is known for this setting, or the named one does not apply; the message says why.
@@ -58,7 +60,7 @@ def lower_bound(model: ToyModel, of: str = "loss", name: str | None = None) -> B
     one_of("of", of, ("loss", "sparse"))
     if name is not None:
         one_of("name", name, LOWER_BOUNDS)
-        bound = _BUILDERS[of][name](model) if name in _BUILDERS[of] else None
+        bound = _named(model, of, name)
         if bound is None:
             raise InputError(f"lower bound {name!r} of {of!r} does not apply to {model.describe()}{_why_none(model)}")
         return bound
@@ -68,9 +70,19 @@ def lower_bound(model: ToyModel, of: str = "loss", name: str | None = None) -> B
     return found[0]
 
 
+def _named(model: ToyModel, of: str, name: str) -> Bound | None:
+    if name in _BUILDERS[of]:
+        return _BUILDERS[of][name](model)
+    return _first_order(model, name) if of == "loss" else None
+
+
 def _why_none(model: ToyModel) -> str:
     if model.activation.power_form is None:
         return f": {model.activation.name} is no power activation"
+    if not has_kernel(model.law, model.activation):
+        return f": {model.activation.name} is 0 on every value of U, so one active feature is never reconstructed"
+    if isinstance(model.importance, tuple) and not has_ranked_importances(model):
+        return ": importances that differ must be numbers, because the bounds sort them"
     if isinstance(model.density, tuple):
         return ": the bounds need one density for all features"
     if model.bias:
@@ -86,7 +98,7 @@ def _sparse_by(name: str, source: str) -> Callable[[ToyModel], Bound | None]:
         if not _has_sparse_theory(model):
             return None
         if isinstance(model.importance, tuple):
-            return _layer_cake(model, name, source)
+            return layer_cake(model, name, f"{source}, T9(a)", build)
         constants = sparse_constants(model.law, model.activation)
         found = capacity_bounds(model).get(name)
         if found is None:
@@ -119,7 +131,7 @@ def _linear_programming(model: ToyModel) -> Bound | None:
     if not (kernel.exponent.is_Rational and kernel.negative.is_Rational and 0 <= kernel.negative <= 1):
         return None
     if isinstance(model.importance, tuple):
-        return _layer_cake(model, "linear-programming", "T5")
+        return layer_cake(model, "linear-programming", "T5, T9(a)", _linear_programming)
     certificate = _certificate(int(model.n_features), int(model.n_hidden), kernel.exponent, kernel.negative)
     n = model.n_features
     cap = sympy.Min(n, certificate.capacity)
@@ -148,40 +160,17 @@ def _certificate(n: int, m: int, exponent: sympy.Rational, negative: sympy.Ratio
     return linear_programming_certificate(n, m, exponent, negative)
 
 
-def _layer_cake(model: ToyModel, name: str, source: str) -> Bound | None:
-    """T9(a): L is linear in the importances, so sorted layers of equal importance add up."""
-    ordered = sorted(model.importances, key=lambda value: -float(value))
-    total: sympy.Expr = sympy.Integer(0)
-    certificates = []
-    for r, (here, below) in enumerate(zip(ordered, [*ordered[1:], sympy.Integer(0)], strict=True), 1):
-        if here == below:
-            continue
-        layer = _BUILDERS["sparse"][name](model.replace(n_features=r, importance=1))
-        if layer is None:
-            return None
-        certificates.append(layer.certificate)
-        total += (here - below) * layer.expr
-    return Bound(
-        name=name,
-        side="lower",
-        of="sparse",
-        expr=sympy.simplify(total),
-        model=model,
-        assumptions=_assumptions(model),
-        derivation=(
-            Step("c(W, I) = sum_r (I_(r) - I_(r+1)) c(W, the r most important features alone), by linearity in I"),
-            Step("each term is at least the bound for r features of importance 1 at the same m"),
-        ),
-        certificate=certificates if certificates[0] is not None else None,
-        equality="one W is optimal for every layer at once",
-        source=f"{_THEORY}, {source}, T9(a)",
-    )
+def _best_layers(model: ToyModel) -> Bound | None:
+    """T9(a) with the best bound for every layer, which may differ from layer to layer."""
+    if not has_ranked_importances(model) or not _has_sparse_theory(model):
+        return None
+    return layer_cake(model, "layer-cake", "T9(a)", _best_sparse)
 
 
 def _has_sparse_theory(model: ToyModel) -> bool:
-    if model.bias or isinstance(model.density, tuple) or model.activation.power_form is None:
+    if model.bias or isinstance(model.density, tuple) or not has_kernel(model.law, model.activation):
         return False
-    return isinstance(model.importance, tuple) is False or bool(model.n_features.is_number)
+    return not isinstance(model.importance, tuple) or has_ranked_importances(model)
 
 
 def _assumptions(model: ToyModel) -> tuple[str, ...]:
@@ -218,16 +207,16 @@ def _best_sparse(model: ToyModel) -> Bound | None:
     if all(bound.value is not None for bound in found):
         return found[0]
     by_name = {bound.name: bound for bound in found}
-    return by_name.get("sidelnikov") or by_name.get("relu-capacity") or found[0]
+    return by_name.get("layer-cake") or by_name.get("sidelnikov") or by_name.get("relu-capacity") or found[0]
 
 
-def _first_order(model: ToyModel) -> Bound | None:
-    sparse = _best_sparse(model)
+def _first_order(model: ToyModel, name: str | None = None) -> Bound | None:
+    sparse = _best_sparse(model) if name is None else _BUILDERS["sparse"][name](model)
     if sparse is None:
         return None
     p, n = model.density, model.n_features
     return Bound(
-        name="first-order",
+        name=name or "first-order",
         side="lower",
         of="loss",
         expr=p * power_of_complement(p, n - 1) * sparse.expr,
@@ -239,7 +228,7 @@ def _first_order(model: ToyModel) -> Bound | None:
         ),
         certificate=sparse.certificate,
         equality="p -> 0",
-        source=f"{_THEORY}, T6(a)",
+        source=f"{_THEORY}, T6(a)" + ("" if name is None else sparse.source.removeprefix(_THEORY)),
     )
 
 
@@ -266,16 +255,12 @@ def _rank(model: ToyModel) -> Bound | None:
     k = _monomial_exponent(model)
     if k is None or isinstance(model.density, tuple):
         return None
-    p, n, m = model.density, model.n_features, model.n_hidden
+    p, m = model.density, model.n_hidden
     rank = _binomial(m + k, k) - 1 if model.bias else _binomial(m + k - 1, k)
     variance = p * model.law.moment(2) - p**2 * model.law.moment(1) ** 2
-    if isinstance(model.importance, tuple):
-        ordered = sorted(model.importances, key=lambda value: -float(value))
-        lost: sympy.Expr = sympy.Add(*ordered[int(rank) :]) if rank.is_number else sympy.nan
-        if not rank.is_number:
-            return None
-    else:
-        lost = model.importance * sympy.Max(0, n - rank)
+    lost = _lost_importance(model, rank)
+    if lost is None:
+        return None
     kind = "covariance of x, after subtracting the constant vector b^k" if model.bias else "second moment E x x^T"
     return Bound(
         name="rank",
@@ -297,15 +282,26 @@ def _rank(model: ToyModel) -> Bound | None:
     )
 
 
+def _lost_importance(model: ToyModel, rank: sympy.Expr) -> sympy.Expr | None:
+    """The sum of the n - rank smallest importances; None where they cannot be sorted or counted."""
+    if not isinstance(model.importance, tuple):
+        return model.importance * sympy.Max(0, model.n_features - rank)
+    if not has_ranked_importances(model) or not rank.is_number:
+        return None
+    return sympy.Add(*(model.importances[i] for i in by_importance(model)[int(rank) :]))
+
+
 def _combined(model: ToyModel) -> Bound | None:
     """T6(c): one active feature by the capacity, two or more by the rank."""
     k, sparse = _monomial_exponent(model), None if model.bias else _best_sparse(model)
-    if k is None or sparse is None or isinstance(model.importance, tuple):
+    if k is None or sparse is None:
         return None
     p, n, m = model.density, model.n_features, model.n_hidden
     rank = _binomial(m + k - 1, k)
     mu_1, mu_2 = model.law.moment(1), model.law.moment(2)
-    lost = model.importance * sympy.Max(0, n - rank)
+    lost = _lost_importance(model, rank)
+    if lost is None:
+        return None
     per_single = sparse.expr - lost * mu_2
     single = p * power_of_complement(p, n - 1, up=per_single.is_negative is True)
     expr = single * per_single + lost * (p * mu_2 - p**2 * mu_1**2)
@@ -322,7 +318,7 @@ def _combined(model: ToyModel) -> Bound | None:
             ),
             Step(f"x_hat lies in a space of dimension at most R = {rank}, so n - R of them are lost"),
             Step(
-                f"|A| = 1 costs at least c*/n per feature, with c* by {sparse.name!r}; sum over the binomial law of s"
+                f"|A| = 1 costs at least c*/n in the mean, with c* by {sparse.name!r}; sum over the binomial law of s"
             ),
             *_binomial_steps(),
         ),
@@ -359,6 +355,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "relu-capacity": _sparse_by("relu-capacity", "T5(e)"),
         "linear-programming": _linear_programming,
         "cardinality": _sparse_by("cardinality", "T3"),
+        "layer-cake": _best_layers,
     },
     "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},
 }

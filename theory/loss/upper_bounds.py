@@ -14,7 +14,7 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
-from theory.loss.capacity import SparseConstants, effective_dimension, sparse_constants
+from theory.loss.capacity import SparseConstants, effective_dimension, has_kernel, sparse_constants
 from theory.loss.configurations import best_known_configuration
 from theory.loss.constructions import (
     antipodal_weights,
@@ -25,6 +25,7 @@ from theory.loss.constructions import (
     scaled,
 )
 from theory.loss.expansion import optimal_scale
+from theory.loss.importance import has_ranked_importances, spread
 from theory.loss.lower_bounds import scale_out_steps
 from theory.toy_model import DENSITY, ToyModel
 
@@ -71,12 +72,22 @@ def upper_bound(model: ToyModel, of: str = "loss", name: str | None = None) -> B
         one_of("name", name, UPPER_BOUNDS)
         bound = _BUILDERS[of][name](model) if name in _BUILDERS[of] else None
         if bound is None:
-            raise InputError(f"upper bound {name!r} of {of!r} does not apply to {model.describe()}")
+            raise InputError(f"upper bound {name!r} of {of!r} does not apply to {model.describe()}{_why_none(model)}")
         return bound
     found = upper_bounds(model, of)
     if not found:
-        raise InputError(f"no upper bound of {of!r} is known for {model.describe()}")
+        raise InputError(f"no upper bound of {of!r} is known for {model.describe()}{_why_none(model)}")
     return found[0]
+
+
+def _why_none(model: ToyModel) -> str:
+    if not has_kernel(model.law, model.activation):
+        return f": {model.activation.name} is no power activation, or 0 on every value of U"
+    if isinstance(model.density, tuple):
+        return ": where densities differ only the orthonormal bound of 'loss' is known, for numbers"
+    if isinstance(model.importance, tuple) and not has_ranked_importances(model):
+        return ": importances that differ must be numbers, because the bounds sort them"
+    return ""
 
 
 # --- constructions ---------------------------------------------------------------------------------------------------
@@ -84,7 +95,7 @@ def upper_bound(model: ToyModel, of: str = "loss", name: str | None = None) -> B
 
 def _constants(model: ToyModel) -> SparseConstants | None:
     """The constants where the setting is one that constructions are stated for: equal features, a power activation."""
-    if not model.is_homogeneous or model.activation.power_form is None:
+    if not model.is_homogeneous or not has_kernel(model.law, model.activation):
         return None
     return sparse_constants(model.law, model.activation)
 
@@ -118,6 +129,7 @@ def _sparse(
             "the activation is homogeneous",
             "features are independent with one density p",
         ),
+        conditions=constants.conditions,
         derivation=(*scale_out_steps(), *steps),
         construction=None if weights is None else scaled(model, weights),
         equality=equality,
@@ -217,6 +229,7 @@ def _loss(
         expr=model.importance * expr,
         model=model,
         assumptions=("b = 0 is allowed", "features are independent with one density p"),
+        conditions=sparse_constants(model.law, model.activation).conditions,
         derivation=steps,
         construction=weights,
         equality=equality,
@@ -225,6 +238,8 @@ def _loss(
 
 
 def _orthonormal_loss(model: ToyModel) -> Bound | None:
+    if isinstance(model.density, tuple):
+        return _orthonormal_by_stake(model)
     constants = _constants(model)
     if constants is None:
         return None
@@ -245,6 +260,27 @@ def _orthonormal_loss(model: ToyModel) -> Bound | None:
     )
 
 
+def _orthonormal_by_stake(model: ToyModel) -> Bound | None:
+    """Densities that differ: the dimensions go to the features with the largest I_i p_i, exactly at every density."""
+    stakes = [weight * p for weight, p in zip(model.importances, model.densities, strict=True)]
+    m = model.n_hidden
+    if not has_kernel(model.law, model.activation) or not m.is_number or not all(stake.is_number for stake in stakes):
+        return None
+    constants = sparse_constants(model.law, model.activation)
+    kept = sorted(range(len(stakes)), key=lambda i: stakes[i], reverse=True)[: int(m)]
+    place = sympy.zeros(int(m), len(stakes))
+    for row, feature in enumerate(kept):
+        place[row, feature] = 1
+    expr = constants.second_moment * sympy.Add(*stakes) - constants.kappa * sympy.Add(*(stakes[i] for i in kept))
+    steps = (
+        Step("output i of a kept feature sees g x_i alone: at its best scale it costs p_i (mu_2 - kappa)"),
+        Step("a dropped feature costs p_i mu_2; keep the m features with the largest I_i p_i"),
+    )
+    alike = model.replace(density=DENSITY, importance=1)
+    bound = _loss(alike, "orthonormal", expr, steps, "", "T7(c)", scaled(alike, lambda n, m: place))
+    return replace(bound, model=model, assumptions=("b = 0 is allowed", "features are independent"))
+
+
 def _principal_components(model: ToyModel) -> Bound | None:
     """k = 1 is principal component analysis, at every p: the rank bound is attained."""
     form = model.activation.power_form
@@ -260,6 +296,9 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
     """Pairs at their optimal scale: exact at every p where E U(U-V)_+^a and E (U-V)_+^(2a) are known."""
     constants = _constants(model)
     if constants is None or not _is_rectified(model, constants) or model.law.is_two_sided:
+        return None
+    # The best gain of a pair is positive only if M_1 is.
+    if constants.gain.is_nonpositive:
         return None
     a, up = constants.kernel.exponent, model.activation.power_form.positive
     moments = pair_moments(model.law.name, a)
@@ -362,21 +401,33 @@ def _remainder(model: ToyModel) -> Bound | None:
     )
 
 
+def _for_any_importance(build: Callable[[ToyModel], Bound | None]) -> Callable[[ToyModel], Bound | None]:
+    def built(model: ToyModel) -> Bound | None:
+        if has_ranked_importances(model) and not isinstance(model.density, tuple):
+            return spread(model, build)
+        return build(model)
+
+    return built
+
+
 _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
-    "sparse": {
-        "code": _code_sparse,
-        "antipodal": _antipodal_sparse,
-        "random-bases": _random_bases_sparse,
-        "random-directions": _random_directions_sparse,
-        "orthonormal": _orthonormal_sparse,
-    },
-    "loss": {
-        "antipodal": _antipodal_loss,
-        "principal-components": _principal_components,
-        "random-directions": _random_directions_loss,
-        "orthonormal": _orthonormal_loss,
-        "remainder": _remainder,
-    },
+    of: {name: _for_any_importance(build) for name, build in builders.items()}
+    for of, builders in {
+        "sparse": {
+            "code": _code_sparse,
+            "antipodal": _antipodal_sparse,
+            "random-bases": _random_bases_sparse,
+            "random-directions": _random_directions_sparse,
+            "orthonormal": _orthonormal_sparse,
+        },
+        "loss": {
+            "antipodal": _antipodal_loss,
+            "principal-components": _principal_components,
+            "random-directions": _random_directions_loss,
+            "orthonormal": _orthonormal_loss,
+            "remainder": _remainder,
+        },
+    }.items()
 }
 UPPER_BOUNDS = tuple(dict.fromkeys(name for builders in _BUILDERS.values() for name in builders))
 """Names of upper bounds, those of the sparse limit first."""

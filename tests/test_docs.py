@@ -12,7 +12,15 @@ from theory.loss.lower_bounds import LOWER_BOUNDS
 from theory.loss.upper_bounds import UPPER_BOUNDS
 
 DOCS = Path(__file__).parent.parent / "docs"
-NAMES = {"GL": "GL(n)", "R+ wr S": "R>0 wr S_n", "R* wr S": "R* wr S_n", "B": "B_n", "S": "S_n", "O": "O(n)", "S + 1v": "P + 1v^T"}
+NAMES = {
+    "GL": "GL(n)",
+    "R+ wr S": "R>0 wr S_n",
+    "R* wr S": "R* wr S_n",
+    "B": "B_n",
+    "S": "S_n",
+    "O": "O(n)",
+    "S + 1v": "P + 1v^T",
+}
 ROWS = re.findall(r"^\| (\w+) \| ([^|]+) \| ([^|]+) \|", (DOCS / "symmetry.md").read_text(), re.M)
 
 
@@ -33,6 +41,7 @@ def test_every_source_that_a_bound_cites_is_in_the_documents() -> None:
     models = [
         theory.ToyModel(7, 3, a, 0.1) for a in (theory.power(1), theory.power(2), "relu", theory.rectified_power(2))
     ]
+    models.append(theory.ToyModel(3, 2, theory.power(2), 0.1, importance=[1, 0.5, 0.25]))
     seen = set()
     models.append(theory.ToyModel(3, 2, "relu", 0.1, importance=[1, 0.5, 0.2]))
     for model in models:

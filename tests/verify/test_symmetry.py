@@ -175,8 +175,9 @@ def test_plain_torch_functions_and_single_precision_are_understood() -> None:
     assert verify.check_equivariance(radial, "CO", n=3, examples=150).status == "refuted"
 
 
-def test_a_difference_below_float_precision_is_printed_the_right_way_round() -> None:
-    found = verify.check_equivariance("tanh(z) + z**2/10**30", "B", n=2).counterexample
+@pytest.mark.parametrize("sign", ["+", "-"])
+def test_a_difference_below_float_precision_is_printed_the_right_way_round(sign: str) -> None:
+    found = verify.check_equivariance(f"tanh(z) {sign} z**2/10**30", "B", n=2).counterexample
     assert float(found.left) == float(found.right)
     difference = found.left - found.right
     assert abs(difference) == sympy.Rational(2, 10**30) * max(abs(v) for v in found.x) ** 2

@@ -62,6 +62,15 @@ def test_poles_unknown_functions_and_unproved_identities_are_open(text: str) -> 
     assert theory.intertwiner(text, 2).group.status == "open"
 
 
+def test_an_open_degree_is_no_refutation() -> None:
+    """(pi/2) relu^2 in disguise: not affine, neither even nor odd, all proved; only the power law is not."""
+    text = "where(z > 0, z**2*(atan(z) + atan(1/z)), 0)"
+    assert theory.equivariance_group(text, 2).status == "open"
+    assert theory.intertwiner(text, 2).group.status == "open"
+    odd = "where(abs(z) > 0, z*abs(z)*(atan(abs(z)) + atan(1/abs(z))), 0)"
+    assert (theory.equivariance_group(odd, 2).key, theory.equivariance_group(odd, 2).status) == ("B", "open")
+
+
 def test_an_open_odd_map_commutes_at_least_with_signs() -> None:
     found = theory.equivariance_group("where(abs(z) > 0, z*(2 + sin(log(abs(z)))), 0)", 2)
     assert (found.key, found.status) == ("B", "open")

@@ -149,3 +149,17 @@ def test_importances_in_symbols_cannot_be_sorted() -> None:
         assert bounds(model) == bounds(model, of="sparse") == []
         with pytest.raises(InputError, match="must be numbers"):
             best(model)
+
+
+def test_a_construction_is_given_only_where_every_place_is_alike() -> None:
+    """One pair and one single feature: which feature sits alone decides the loss, so no assignment is offered."""
+    importances = [3, Q(5, 2), Q(5, 2)]
+    mixed = theory.upper_bound(ToyModel(3, 2, "relu", 0.3, law="binary", importance=importances), name="antipodal")
+    equal = theory.upper_bound(ToyModel(3, 2, "relu", 0.3, law="binary"), name="antipodal")
+    assert mixed.evaluate() == pytest.approx(8 / 3 * equal.evaluate())
+    assert mixed.construction is None
+    # The columns of the equal construction in the given order put the most important feature into the pair.
+    model = ToyModel(3, 2, "relu", 0.3, law="binary", importance=importances)
+    W = np.array(equal.construction[0].tolist(), dtype=float)  # type: ignore[index]
+    assert binary_loss(model, W) > mixed.evaluate() + 1e-3
+    assert binary_loss(model, W[:, ::-1]) < mixed.evaluate() - 1e-3

@@ -16,12 +16,12 @@ from theory.bound import Bound, Step
 from theory.loss.capacity import has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
+from theory.loss.rounding import power_of_complement
 from theory.toy_model import ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
 
 _THEORY = "docs/theory.md"
-_LARGEST_EXACT_BITS = 1000
 _q = sympy.Rational
 
 
@@ -230,17 +230,6 @@ def _first_order(model: ToyModel, name: str | None = None) -> Bound | None:
         equality="p -> 0",
         source=f"{_THEORY}, T6(a)" + ("" if name is None else sparse.source.removeprefix(_THEORY)),
     )
-
-
-def power_of_complement(p: sympy.Expr, exponent: sympy.Expr, up: bool = False) -> sympy.Expr:
-    """(1 - p)**exponent; where it would have thousands of digits, a short rational below it (above it if `up`)."""
-    exact = (1 - p) ** exponent
-    if not exact.is_Rational or int(exact.q).bit_length() <= _LARGEST_EXACT_BITS:
-        return exact
-    if exact.p * 10**300 < exact.q:
-        return sympy.Rational(1, 10**300) if up else sympy.Integer(0)
-    scale = 10 ** (len(str(exact.q // exact.p)) + 30)
-    return sympy.Rational(exact.p * scale // exact.q + int(up), scale)
 
 
 def _monomial_exponent(model: ToyModel) -> sympy.Expr | None:

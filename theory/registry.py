@@ -113,7 +113,7 @@ def activation(spec: Any) -> Activation:
         return _from_family(_normal(family), parameter.strip())
     if word in activation_names() or word in _ALIASES:
         return _registered(_ALIASES.get(word, word))
-    if spec.strip().replace("-", "_").isidentifier() and word != "z":
+    if spec.strip()[:1].isalpha() and spec.strip().replace("-", "_").isidentifier() and word != "z":
         one_of("activation", spec.strip(), [*activation_names(), *_ALIASES])
     return elementwise(parse_expression(spec, {"z": z}, "activation"), name=spec.strip())
 

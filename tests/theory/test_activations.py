@@ -103,6 +103,7 @@ def test_an_activation_is_returned_as_it_is() -> None:
         (theory.leaky_relu(s), (1, 1, -s), "mixed"),
         (theory.activation("abs"), (1, 1, 1), "even"),
         (theory.activation("max(0, z)**2"), (2, 1, 0), "rectified"),
+        (theory.activation("-z"), (1, -1, 1), "monomial"),
         (theory.activation("3*z*abs(z)"), (2, 3, -3), "signed"),
         (theory.activation("where(z > 0, 2*z**2, -z**2)"), (2, 2, -1), "mixed"),
     ],

@@ -74,10 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from theory.arguments import InputError
 
-    commands: Any = import_module("verify.commands")
+    command: Any = import_module(f"verify.commands.{arguments.command}")
+    from verify.commands.output import deliver
+
     try:
-        output = getattr(commands, arguments.command)(arguments)
-        commands.deliver(output, as_json=arguments.json, out=getattr(arguments, "out_file", None))
+        output = command.run(arguments)
+        deliver(output, as_json=arguments.json, out=getattr(arguments, "out_file", None))
     except (InputError, OSError) as problem:
         sys.stderr.write(f"superposition {arguments.command}: error: {' '.join(str(problem).split())}\n")
         return MISUSE

@@ -1,0 +1,1 @@
+"""What each command of `superposition` does: one module per command, with `run(arguments) -> Output`."""

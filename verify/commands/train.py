@@ -1,0 +1,78 @@
+"""`superposition train`: many seeds at once, set beside the bounds and the minimised population loss."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+import theory
+from theory import InputError, ToyModel
+from verify.commands.bounds import best_value
+from verify.commands.output import Output, progress_bar
+from verify.commands.setting import model_of
+from verify.tables import number, text_table
+
+__all__ = ["run"]
+
+
+def run(arguments: argparse.Namespace) -> Output:
+    """Train many seeds at once and set them beside the bounds and the minimised population loss."""
+    from verify.training import Protocol
+    from verify.training import train as train_models
+
+    model = model_of(arguments, arguments.features, arguments.hidden, arguments.bias)
+    if arguments.seeds < 1:
+        raise InputError(f"--seeds {arguments.seeds} must be at least 1")
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    protocol = Protocol() if arguments.steps is None else Protocol(steps=arguments.steps)
+    with progress_bar() as report_progress:
+        dataset = train_models(model, seeds=list(seeds), protocol=protocol, progress=report_progress)
+    losses = dataset["loss"].values[0]
+    best_known = _best_known(model, losses, arguments.seed)
+    lower = best_value(theory.lower_bounds(model, of="loss"))
+    upper = best_value(theory.upper_bounds(model, of="loss"))
+    best = float(np.nanmin(losses)) if np.isfinite(losses).any() else None
+    rows = [
+        (seed, number(value), "diverged" if not np.isfinite(value) else f"{value / best_known - 1:+.2%}")
+        for seed, value in zip(seeds, losses, strict=True)
+    ]
+    data = {
+        "model": model.describe(),
+        "lower_bound": lower,
+        "best_known": best_known,
+        "upper_bound": upper,
+        "best_trained": best,
+        "losses": [float(v) if np.isfinite(v) else None for v in losses],
+        "protocol": json.loads(dataset.attrs["protocol"]),
+    }
+    lines = [model.describe(), "", text_table(("seed", "loss", "above the best known"), rows, right=(0, 1, 2)), ""]
+    for label, value in (
+        ("proved lower bound", lower),
+        ("best known loss", best_known),
+        ("best seed", best),
+        ("constructive upper bound", upper),
+    ):
+        lines.append(f"  {label:26s} {'—' if value is None else number(value)}")
+    if arguments.dataset:
+        path = Path(arguments.dataset)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        dataset.to_netcdf(partial, engine="scipy")
+        partial.replace(path)
+        lines.append(f"  weights and losses in {path}")
+    return Output("\n".join(lines), data)
+
+
+def _best_known(model: ToyModel, losses: np.ndarray, seed: int) -> float | None:
+    """The smallest of the minimised population loss, where it has a gradient, and the trained losses."""
+    import numerics
+
+    known = [float(loss) for loss in losses if np.isfinite(loss)]
+    # Coupled and discontinuous activations have no population gradient; trained seeds are all there is.
+    with suppress(InputError):
+        known.append(numerics.minimise_loss(model, seed=seed).loss.value)
+    return min(known) if known else None

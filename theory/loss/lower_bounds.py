@@ -13,7 +13,7 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
-from theory.loss.capacity import has_kernel, sparse_constants
+from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
 from theory.loss.rounding import power_of_complement
@@ -128,7 +128,7 @@ def _linear_programming(model: ToyModel) -> Bound | None:
         return None
     constants = sparse_constants(model.law, model.activation)
     kernel = constants.kernel
-    if not (kernel.exponent.is_Rational and kernel.negative.is_Rational and 0 <= kernel.negative <= 1):
+    if not (kernel.exponent.is_number and kernel.negative.is_number):
         return None
     if isinstance(model.importance, tuple):
         return layer_cake(model, "linear-programming", "T5, T9(a)", _linear_programming)
@@ -144,7 +144,8 @@ def _linear_programming(model: ToyModel) -> Bound | None:
         assumptions=_assumptions(model),
         derivation=(
             *scale_out_steps(),
-            Step("h = sum_l h_l P_l with h_l >= 0 for l >= 1 lies below f on [-1, 1]: exact, by Sturm's theorem"),
+            *_smaller_kernel(kernel, certificate),
+            Step("h = sum_l h_l P_l with h_l >= 0 for l >= 1 lies below f on [-1, 1]: checked in exact arithmetic"),
             Step("each P_l is positive definite on the sphere, so K <= 1/(h_0 + (1 - h(1))/n)"),
         ),
         certificate=certificate,
@@ -153,8 +154,18 @@ def _linear_programming(model: ToyModel) -> Bound | None:
     )
 
 
+def _smaller_kernel(kernel: Kernel, certificate: Any) -> tuple[Step, ...]:
+    """Why a certificate with rational numbers speaks of a kernel with irrational ones."""
+    steps = []
+    if certificate.exponent != kernel.exponent:
+        steps.append(Step(f"|t|^(2a) >= |t|^(2b) on [-1, 1] for b = {certificate.exponent} >= a: bound that kernel"))
+    if certificate.negative != kernel.negative:
+        steps.append(Step(f"r_ >= {certificate.negative}: the kernel with that weight lies below f"))
+    return tuple(steps)
+
+
 @cache
-def _certificate(n: int, m: int, exponent: sympy.Rational, negative: sympy.Rational) -> Any:
+def _certificate(n: int, m: int, exponent: sympy.Expr, negative: sympy.Expr) -> Any:
     from theory.loss.linear_programming import linear_programming_certificate
 
     return linear_programming_certificate(n, m, exponent, negative)

@@ -137,6 +137,8 @@ def _add_bounds(commands: Any) -> None:
             "--activation power:2 -n 6 -m 2 -p 0.01",
             "--activation power:2                      # in symbols",
             "--activation relu -n 5 -m 2 --of sparse --claim 'n/3 - 2*m/3' --side lower",
+            "--activation relu -n 5 -m 2 --of capacity --claim '2*D' --side upper",
+            "--activation power:2 -n 6 -m 3 --of energy --claim 's**2/D' --side lower",
             "--activation relu -n 5 -m 2 --certificate pentagon.json",
             "--verify pentagon.json",
         ],
@@ -146,10 +148,16 @@ def _add_bounds(commands: Any) -> None:
     parser.add_argument("--bias", action="store_true", help="the model has a bias (bounds for b = 0 then do not apply)")
     parser.add_argument(
         "--of",
-        choices=("sparse", "loss"),
-        help="sparse: c* = lim L*/p; loss: L* at density p (default: both where p is given)",
+        choices=("sparse", "loss", "capacity", "energy"),
+        help="sparse: c* = lim L*/p; loss: L* at density p (default: both where p is given); for a --claim also "
+        "capacity: K*, or energy: E(W) for every W",
     )
-    parser.add_argument("--claim", metavar="FORMULA", help="your own bound, a formula in n, m, p; prints a verdict")
+    parser.add_argument(
+        "--claim",
+        metavar="FORMULA",
+        help="your own bound, a formula in n, m, and p (of capacity and energy: a, D; of energy: times s**2); prints a "
+        "verdict",
+    )
     parser.add_argument("--side", choices=("lower", "upper"), help="which side the claim bounds")
     parser.add_argument(
         "--certificate", metavar="FILE", help="write the linear-programming certificate of this setting"

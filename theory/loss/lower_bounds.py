@@ -17,6 +17,7 @@ from theory.loss.capacity import has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
 from theory.loss.rounding import power_of_complement
+from theory.loss.water_filling import water_filling
 from theory.toy_model import ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
@@ -154,7 +155,7 @@ def _linear_programming(model: ToyModel) -> Bound | None:
 
 
 @cache
-def _certificate(n: int, m: int, exponent: sympy.Rational, negative: sympy.Rational) -> Any:
+def _certificate(n: int | None, m: int, exponent: sympy.Rational, negative: sympy.Rational) -> Any:
     from theory.loss.linear_programming import linear_programming_certificate
 
     return linear_programming_certificate(n, m, exponent, negative)
@@ -165,6 +166,13 @@ def _best_layers(model: ToyModel) -> Bound | None:
     if not has_ranked_importances(model) or not _has_sparse_theory(model):
         return None
     return layer_cake(model, "layer-cake", "T9(a)", _best_sparse)
+
+
+def _water_filling(model: ToyModel) -> Bound | None:
+    """T9(b), where importances differ."""
+    if not has_ranked_importances(model) or not _has_sparse_theory(model):
+        return None
+    return water_filling(model, _certificate)
 
 
 def _has_sparse_theory(model: ToyModel) -> bool:
@@ -345,6 +353,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "linear-programming": _linear_programming,
         "cardinality": _sparse_by("cardinality", "T3"),
         "layer-cake": _best_layers,
+        "water-filling": _water_filling,
     },
     "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},
 }

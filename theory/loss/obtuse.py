@@ -235,8 +235,9 @@ def structure_steps() -> tuple[Step, ...]:
         ),
         Step("minimisers W_p have c(W_p) = O(p), and {c = 0} is compact: liminf L*/p^2 >= min over it of sum_(i<j) e"),
         Step(
-            "an obtuse system splits into orthogonal blocks whose Gram matrix 1 - N has N >= 0 irreducible; by Perron "
-            "and Frobenius each is singular at most once, so at least n - m blocks have largest eigenvalue(N) = 1"
+            "an obtuse system splits into orthogonal blocks whose Gram matrix 1 - N has N >= 0 irreducible; by "
+            "Perron and Frobenius each is singular at most once, so at least n - m blocks have largest eigenvalue(N) "
+            "= 1"
         ),
     )
 

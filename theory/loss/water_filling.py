@@ -173,8 +173,8 @@ def water_filling_steps() -> tuple[Step, ...]:
             ),
         ),
         Step(
-            "gamma S^2 >= 2 gamma tau S - gamma tau^2 for any tau, so "
-            "V <= sum_i (v_i - gamma tau)_+^2/beta + gamma tau^2",
+            "gamma S^2 >= 2 gamma tau S - gamma tau^2 for any tau, so V <= sum_i (v_i - gamma tau)_+^2/beta + gamma "
+            "tau^2",
             sympy.Eq(
                 gamma * total**2 - 2 * gamma * level * total + gamma * level**2,
                 gamma * (total - level) ** 2,

@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_loss(commands)
     _add_symmetry(commands)
     _add_train(commands)
+    _add_theorems(commands)
     _add_report(commands)
     return parser
 
@@ -237,6 +238,22 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds (default 8)")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the protocol's)")
     parser.add_argument("--out", dest="dataset", metavar="FILE.nc", help="also write weights and losses as NetCDF")
+
+
+def _add_theorems(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "theorems",
+        "list the theorems on the loss, or print one with its steps re-checked",
+        ["--status open", "T5                     # T5 and its parts", "'T10(b)' --json"],
+    )
+    parser.add_argument(
+        "key", nargs="?", metavar="KEY", help="T1 to T12, or a part such as 'T3(a)'; left out, the list"
+    )
+    parser.add_argument("--status", choices=("proved", "numerical", "open"), help="only those of this status")
+    parser.add_argument(
+        "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"
+    )
 
 
 def _add_report(commands: Any) -> None:

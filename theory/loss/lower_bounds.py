@@ -17,6 +17,7 @@ from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
 from theory.loss.rounding import power_of_complement
+from theory.loss.water_filling import water_filling
 from theory.toy_model import ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
@@ -165,7 +166,7 @@ def _smaller_kernel(kernel: Kernel, certificate: Any) -> tuple[Step, ...]:
 
 
 @cache
-def _certificate(n: int, m: int, exponent: sympy.Expr, negative: sympy.Expr) -> Any:
+def _certificate(n: int | None, m: int, exponent: sympy.Expr, negative: sympy.Expr) -> Any:
     from theory.loss.linear_programming import linear_programming_certificate
 
     return linear_programming_certificate(n, m, exponent, negative)
@@ -176,6 +177,13 @@ def _best_layers(model: ToyModel) -> Bound | None:
     if not has_ranked_importances(model) or not _has_sparse_theory(model):
         return None
     return layer_cake(model, "layer-cake", "T9(a)", _best_sparse)
+
+
+def _water_filling(model: ToyModel) -> Bound | None:
+    """T9(b), where importances differ."""
+    if not has_ranked_importances(model) or not _has_sparse_theory(model):
+        return None
+    return water_filling(model, _certificate)
 
 
 def _has_sparse_theory(model: ToyModel) -> bool:
@@ -356,6 +364,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "linear-programming": _linear_programming,
         "cardinality": _sparse_by("cardinality", "T3"),
         "layer-cake": _best_layers,
+        "water-filling": _water_filling,
     },
     "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},
 }

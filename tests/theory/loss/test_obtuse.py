@@ -87,6 +87,8 @@ def test_limits() -> None:
     assert theory.pair_limit(ToyModel(5, 3, "relu", bias=True)).value == Q(2, 3)
     # Five binary features in three dimensions: a triangle and a pair, 3/2 + 2.
     assert theory.pair_limit(ToyModel(5, 3, "relu", law="binary")).value == Q(7, 2)
+    # Six in four: two triangles rather than a tetrahedron and a pair.
+    assert theory.pair_limit(ToyModel(6, 4, "relu", law="binary")).value == 3
     half = theory.pair_limit(ToyModel(4, 3, "relu", law="beta:2,1", importance=Q(1, 2)))
     assert (half.status, half.lower) == ("open", Q(2, 9))
     assert half.lower < half.upper < Q(1, 2) * pair_loss(theory.beta(2, 1)).subs(RHO, 1)
@@ -196,6 +198,22 @@ def test_the_ratio_of_bounds_tends_to_one_where_the_sparse_loss_vanishes() -> No
             ratios.append(theory.upper_bound(model).evaluate() / theory.lower_bound(model).evaluate())
         assert ratios[0] > ratios[1] > ratios[2] > 1
         assert ratios[2] < 1.001
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (5, 3), (12, 6)])
+@pytest.mark.parametrize("law", ["uniform", "half-normal"])
+def test_the_bound_at_every_density_is_the_least_of_its_trade(n: int, m: int, law: str) -> None:
+    """The quadratic in delta that the proof ends with, minimised on a grid."""
+    model, d = ToyModel(n, m, "relu", law=law), n - m
+    e1, mu_2 = float(pair_loss(model.law).subs(RHO, 1)), float(model.law.moment(2))
+    bound = theory.lower_bound(model, name="obtuse")
+    delta = np.linspace(0, 1, 200001)
+    for p in (1e-4, 1e-3, 1e-2):
+        saved = (5 * e1 * np.sqrt(d) + 2 * mu_2 * np.sqrt(n) * (1 + delta)) * delta
+        trade = p * (1 - p) ** (n - 1) * mu_2 * delta**2 + p**2 * (1 - p) ** (n - 2) * (d * e1 - saved)
+        assert bound.evaluate(p=p) <= trade.min() + 1e-15
+        if p < 0.01:
+            assert bound.evaluate(p=p) == pytest.approx(trade.min(), rel=30 * p)
 
 
 def test_where_the_bound_at_every_density_applies() -> None:

@@ -16,6 +16,7 @@ from theory.bound import Bound, Step
 from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
+from theory.loss.obtuse_bound import obtuse_loss
 from theory.loss.rounding import power_of_complement
 from theory.loss.water_filling import water_filling
 from theory.toy_model import ToyModel
@@ -402,7 +403,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "layer-cake": _best_layers,
         "water-filling": _water_filling,
     },
-    "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},
+    "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank, "obtuse": obtuse_loss},
 }
 LOWER_BOUNDS = tuple(name for builders in _BUILDERS.values() for name in builders)
 """Names of lower bounds, those of the sparse limit first."""

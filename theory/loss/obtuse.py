@@ -17,9 +17,19 @@ import sympy
 from theory.arguments import InputError, as_weights
 from theory.bound import Step
 from theory.features import FeatureLaw
+from theory.loss.importance import has_ranked_importances
 from theory.toy_model import ToyModel
 
-__all__ = ["RHO", "PairLimit", "pair_coefficient", "pair_limit", "pair_loss", "pairs_are_best", "unit_pairs_loss"]
+__all__ = [
+    "RHO",
+    "PairLimit",
+    "has_pair_loss",
+    "pair_coefficient",
+    "pair_limit",
+    "pair_loss",
+    "pairs_are_best",
+    "unit_pairs_loss",
+]
 
 RHO = sympy.Symbol("rho", nonnegative=True)
 _s = sympy.Symbol("s", nonnegative=True)
@@ -154,12 +164,13 @@ def pair_coefficient(model: ToyModel, W: Any) -> sympy.Expr | float:
 
 
 def pair_limit(model: ToyModel) -> PairLimit:
-    """lim L*/p^2 for ReLU, n <= 2m and equal importances: its proved value, or a proved interval.
+    """lim L*/p^2 for ReLU and n <= 2m: its proved value, or a proved interval.
 
     For a law with e(rho) >= 2 rho^2/(1 + rho) e(1) (uniform, exponential, half-normal: `pairs_are_best`) it is
     (n - m) e(1), reached by n - m antipodal pairs and an orthonormal rest and by nothing else; for uniform U this is
-    (n - m)/3. For binary U regular simplices are better: sum_c k_c/(k_c - 1) over n - m blocks of k_c features, as
-    equal as possible.
+    (n - m)/3. With importances that differ the pairs are the least important features: e(1)/2 times the sum of the
+    2(n - m) smallest importances. For binary U regular simplices are better: sum_c k_c/(k_c - 1) over n - m blocks of
+    k_c features, as equal as possible.
 
     Args:
         model: ReLU, one-sided law, n <= 2m, numeric; a bias is allowed unless the law is binary.
@@ -170,8 +181,11 @@ def pair_limit(model: ToyModel) -> PairLimit:
     Source: docs/theory.md, T10.
     """
     _require_relu(model)
-    if isinstance(model.importance, tuple):
-        raise InputError("importance differs between features: the p^2 coefficient is proved for equal importances")
+    if isinstance(model.importance, tuple) and not (pairs_are_best(model.law) and has_ranked_importances(model)):
+        raise InputError(
+            "importance differs between features: the p^2 coefficient is then known for numbers, and laws for which "
+            "antipodal pairs are best"
+        )
     if model.bias and model.law.name == "binary":
         raise InputError("bias=True with the binary law: a threshold then removes interference below it")
     for name, value in (("n_features", model.n_features), ("n_hidden", model.n_hidden)):
@@ -181,7 +195,10 @@ def pair_limit(model: ToyModel) -> PairLimit:
     if n > 2 * m:
         raise InputError(f"n_features={n} > 2 n_hidden={2 * m}: no obtuse system, so L* is of order p, not p^2")
     e, blocks = pair_loss(model.law), max(n - m, 0)
-    whole, scale = sympy.simplify(e.subs(RHO, 1)), model.importance
+    whole = sympy.simplify(e.subs(RHO, 1))
+    if isinstance(model.importance, tuple):
+        return _by_importance(model, whole)
+    scale = model.importance
     pairs = blocks * whole
     sizes = [n // blocks + (c < n % blocks) for c in range(blocks)] if blocks else []
     simplices = sympy.Add(*(_q(k * (k - 1), 2) * e.subs(RHO, _q(1, k - 1)) for k in sizes))
@@ -194,8 +211,24 @@ def pair_limit(model: ToyModel) -> PairLimit:
         lower, upper, words = floor, pairs, f"{blocks} antipodal pairs, {n - 2 * blocks} orthonormal"
     else:
         lower, upper, words = floor, simplices, f"regular simplices of {', '.join(map(str, sizes))} features"
-    steps = (*structure_steps(), *(weighted_steps() if best else trace_steps()))
+    steps = (*structure_steps(), *(weighted_steps() if best else (*block_steps(), *trace_steps())))
     return PairLimit(scale * lower, scale * upper, words if blocks else "orthonormal", steps, model)
+
+
+def _by_importance(model: ToyModel, whole: sympy.Expr) -> PairLimit:
+    """The least important features share dimensions: e(1)/2 times the sum of the 2(n - m) smallest importances.
+
+    Features of importance 0 are dropped first.
+    """
+    kept = sorted(value for value in model.importances if value > 0)
+    pairs = max(len(kept) - int(model.n_hidden), 0)
+    value = whole / 2 * sympy.Add(*kept[: 2 * pairs])
+    last = Step(
+        "a pair of a singular block costs at least its two smallest importances' mean times e; with n - m blocks "
+        "these are at least the 2(n - m) smallest of all"
+    )
+    words = f"{pairs} antipodal pairs of the least important features, the others orthonormal"
+    return PairLimit(value, value, words, (*structure_steps(), *block_steps(), *weighted_steps(), last), model)
 
 
 def unit_pairs_loss(model: ToyModel) -> sympy.Expr:
@@ -224,7 +257,7 @@ def unit_pairs_loss(model: ToyModel) -> sympy.Expr:
 
 @cache
 def structure_steps() -> tuple[Step, ...]:
-    """From the loss to a sum over pairs, and from obtuse systems to irreducible blocks."""
+    """From the loss to a sum over the pairs of an obtuse system."""
     u, v, rho = sympy.symbols("u v rho", positive=True)
     error = u - (u - rho * v)
     return (
@@ -234,35 +267,43 @@ def structure_steps() -> tuple[Step, ...]:
             sympy.Eq(error, rho * v, evaluate=False),
         ),
         Step("minimisers W_p have c(W_p) = O(p), and {c = 0} is compact: liminf L*/p^2 >= min over it of sum_(i<j) e"),
-        Step(
-            "an obtuse system splits into orthogonal blocks whose Gram matrix 1 - N has N >= 0 irreducible; by "
-            "Perron and Frobenius each is singular at most once, so at least n - m blocks have largest eigenvalue(N) "
-            "= 1"
-        ),
     )
 
 
 @cache
 def weighted_steps() -> tuple[Step, ...]:
-    """In a singular block sum_(i<j) 2 rho^2/(1 + rho) >= 1, hence sum_(i<j) e(rho_ij) >= e(1)."""
-    rho, total = sympy.symbols("rho S_4", positive=True)
+    """sum_(i<j) 2 rho^2/(1 + rho) >= n - m in every obtuse system, hence sum_(i<j) e(rho_ij) >= (n - m) e(1)."""
+    rho, total, d = sympy.symbols("rho S d", positive=True)
     weight = (1 + rho) / 2
     return (
-        Step("N y = y with y > 0, |y| = 1: 1 = sum_(i != j) rho_ij y_i y_j"),
+        Step("G = 1 - N has a kernel of dimension d >= n - m; P, its projection: tr(N P) = tr P = d since G P = 0"),
         Step(
-            "Cauchy-Schwarz with weights: 1 <= [sum_(i != j) 2 rho^2/(1 + rho)] [sum_(i != j) (1 + rho)/2 y_i^2 y_j^2]",
+            "Cauchy-Schwarz with weights: d^2 <= [sum_(i != j) 2 rho^2/(1 + rho)] [sum_(i != j) (1 + rho)/2 P_ij^2]",
             sympy.Eq(2 * rho**2 / (1 + rho) * weight, rho**2, evaluate=False),
         ),
+        Step("sum_ij G_ij P_ij^2 >= 0: G and the Schur product P o P are positive semidefinite"),
         Step(
-            "z = (y_i^2): sum_(i != j) (1 + rho_ij) z_i z_j = 1 - |z|^2 + z^T N z <= 1, since N has norm 1; so the "
-            "second factor is at most 1/2",
-            sympy.Eq((1 - total + total) / 2, _q(1, 2), evaluate=False),
+            "so sum_(i != j) rho_ij P_ij^2 <= sum_i P_ii^2 = S, and the second factor is at most (d - S + S)/2: the "
+            "first is at least 2d",
+            sympy.Eq(d**2 / ((d - total + total) / 2), 2 * d, evaluate=False),
         ),
         Step(
             "for uniform U, e(rho)/e(1) = 2 rho^2 - rho^3 >= 2 rho^2/(1 + rho), with equality only at rho = 0 and 1",
             sympy.Eq(2 * rho**2 - rho**3 - 2 * rho**2 / (1 + rho), rho**3 * (1 - rho) / (1 + rho), evaluate=False),
         ),
         Step("a density that does not increase makes P(U > s) convex, so e(rho)/rho^2 is convex with slope -e(1) at 1"),
+    )
+
+
+@cache
+def block_steps() -> tuple[Step, ...]:
+    """Obtuse systems split into irreducible blocks."""
+    return (
+        Step(
+            "an obtuse system splits into orthogonal blocks whose Gram matrix 1 - N has N >= 0 irreducible; by "
+            "Perron and Frobenius each is singular at most once, so at least n - m blocks have largest eigenvalue(N) "
+            "= 1"
+        ),
     )
 
 
@@ -284,9 +325,21 @@ def trace_steps() -> tuple[Step, ...]:
     )
 
 
-def _require_relu(model: ToyModel) -> None:
+def has_pair_loss(model: ToyModel) -> bool:
+    """Whether the model is one for which `pair_loss` and `unit_pairs_loss` exist: ReLU, U >= 0, a closed form."""
+    if not _is_relu(model) or isinstance(model.density, tuple) or model.law.is_two_sided:
+        return False
+    named = model.law.name in ("binary", "exponential", "half_normal")
+    return named or _polynomial_survival(model.law) is not None
+
+
+def _is_relu(model: ToyModel) -> bool:
     form = model.activation.power_form
-    if form is None or (form.exponent, form.positive, form.negative) != (1, 1, 0):
+    return form is not None and (form.exponent, form.positive, form.negative) == (1, 1, 0)
+
+
+def _require_relu(model: ToyModel) -> None:
+    if not _is_relu(model):
         raise InputError(f"activation={model.activation.name}: the p^2 coefficient is known for relu")
     if model.law.is_two_sided:
         raise InputError(f"law={model.law}: nonpositive cosines interfere under a two-sided law; use a law with U >= 0")

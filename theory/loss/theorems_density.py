@@ -246,7 +246,8 @@ def _importances() -> tuple[Theorem, ...]:
             key="T9(b)",
             title="water filling",
             statement="with v_i = sqrt(I_i), beta = 1 - h(1), gamma = h_0 of any h that T5 allows: c* >= mu_2 sum I "
-            "- kappa V, V = sum_(i<=r) (v_i - mean_r)^2/beta + (sum_(i<=r) v_i)^2/(r (beta + r gamma)).",
+            "- kappa V, V = sum_(i<=r) (v_i - mean_r)^2/beta + (sum_(i<=r) v_i)^2/(r (beta + r gamma)); the "
+            "importances may be cut into bands min(I, high) - min(I, low) first.",
             status="proved",
             source="docs/theory.md, T9(b)",
             assumptions=(*BASICS, "beta, gamma >= 0"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sympy
 
 from theory.bound import Step
-from theory.loss.obtuse import structure_steps, trace_steps, weighted_steps
+from theory.loss.obtuse import block_steps, structure_steps, trace_steps, weighted_steps
+from theory.loss.obtuse_bound import robust_steps
 from theory.loss.theorems_first_order import BASICS, equals
 from theory.theorem import Theorem
 
@@ -119,9 +120,13 @@ def _obtuse() -> tuple[Theorem, ...]:
             "for every law with a density that does not increase.",
             status="proved",
             source="docs/theory.md, T10; proof written for this project",
-            assumptions=(*_RELU, "equal importances", "e(rho) >= 2 rho^2/(1 + rho) e(1) on [0, 1]"),
+            assumptions=(
+                *_RELU,
+                "equal importances (else the pairs are the least important features)",
+                "e(rho) >= 2 rho^2/(1 + rho) e(1) on [0, 1]",
+            ),
             derivation=(*structure_steps(), *weighted_steps()),
-            equality="antipodal pairs: every inequality is strict for a singular block of three or more",
+            equality="antipodal pairs: equality needs every cosine to be 0 or -1",
             functions=("theory.pair_limit", "theory.loss.obtuse.pairs_are_best"),
         ),
         Theorem(
@@ -133,7 +138,7 @@ def _obtuse() -> tuple[Theorem, ...]:
             status="proved",
             source="docs/theory.md, T10; proof written for this project",
             assumptions=(*_RELU, "equal importances", "b = 0"),
-            derivation=(*structure_steps(), *trace_steps()),
+            derivation=(*structure_steps(), *block_steps(), *trace_steps()),
             equality="regular simplices in orthogonal subspaces",
             functions=("theory.pair_limit",),
         ),
@@ -150,6 +155,7 @@ def _obtuse() -> tuple[Theorem, ...]:
                 Step("E min(U, V)^2 = 1/6", equals(2 * sympy.Integral(u**2, (u, 0, v), (v, 0, 1)), _q(1, 6))),
             ),
             equality="an identity",
+            bounds=("unit-pairs", "antipodal"),
             functions=("theory.loss.obtuse.unit_pairs_loss",),
         ),
         Theorem(
@@ -161,6 +167,19 @@ def _obtuse() -> tuple[Theorem, ...]:
             source="docs/theory.md, T10",
             assumptions=_RELU,
             functions=("theory.pair_limit",),
+        ),
+        Theorem(
+            key="T10(f)",
+            title="a lower bound at every density",
+            statement="under the assumptions of T10(b), for m < n <= 2m and every p: L* >= p^2 q^(n-2) ((n - m) e(1) "
+            "(1 - (1 + 2 sqrt n) p) - p A^2/(4 mu_2))_+, A = 5 e(1) sqrt(n - m) + 2 mu_2 sqrt n. With T10(d): "
+            "upper/lower -> 1 as p -> 0 although c* = 0.",
+            status="proved",
+            source="docs/theory.md, T10; proof written for this project",
+            assumptions=(*_RELU, "b = 0", "e(rho) >= 2 rho^2/(1 + rho) e(1) on [0, 1]"),
+            derivation=(*weighted_steps(), *robust_steps()),
+            equality="p -> 0, by antipodal pairs",
+            bounds=("obtuse",),
         ),
     )
 

@@ -27,6 +27,7 @@ from theory.loss.constructions import (
 from theory.loss.expansion import optimal_scale
 from theory.loss.importance import has_ranked_importances, spread
 from theory.loss.lower_bounds import scale_out_steps
+from theory.loss.obtuse import has_pair_loss, unit_pairs_loss
 from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["UPPER_BOUNDS", "upper_bound", "upper_bounds"]
@@ -329,6 +330,20 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
     return _loss(model, "antipodal", expr, steps, "p -> 0 with n <= 2m", "T7, T10", pair_construction(model, best_gain))
 
 
+def _unit_pairs(model: ToyModel) -> Bound | None:
+    """T10(d): antipodal pairs at unit scale, for every law with a closed E min(U, V)^2."""
+    n, m = model.n_features, model.n_hidden
+    if _constants(model) is None or not (n.is_number and m.is_number) or n > 2 * m or not has_pair_loss(model):
+        return None
+    steps = (
+        Step("output 1 of a pair is (x_1 - x_2)_+, so its error is min(x_1, x_2), 0 unless both are active"),
+        Step("n - m pairs cost 2 (n - m) p^2 E min(U, V)^2, the orthonormal rest nothing: exact at every p"),
+    )
+    W = antipodal_weights(int(n), int(m)), sympy.zeros(int(n), 1)
+    expr = unit_pairs_loss(model.replace(importance=1))
+    return _loss(model, "unit-pairs", expr, steps, "p -> 0 where antipodal pairs are best", "T10(d)", W)
+
+
 def _random_directions_loss(model: ToyModel) -> Bound | None:
     """T7(b): monomials at every p, rational in p."""
     constants = _constants(model)
@@ -422,6 +437,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         },
         "loss": {
             "antipodal": _antipodal_loss,
+            "unit-pairs": _unit_pairs,
             "principal-components": _principal_components,
             "random-directions": _random_directions_loss,
             "orthonormal": _orthonormal_loss,

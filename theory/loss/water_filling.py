@@ -1,7 +1,8 @@
-"""Water filling: a lower bound for features of unequal importance from one linear-programming certificate.
+"""Water filling: a lower bound for features of unequal importance from linear-programming certificates.
 
 (I_i + I_j)/2 >= sqrt(I_i I_j) turns the weighted energy into that of u_i = sqrt(I_i) a_i, for which the certificate
-gives beta |u|^2 + gamma (sum u)^2; what is left is a concave quadratic over u >= 0. Source: docs/theory.md, T9(b).
+gives beta |u|^2 + gamma (sum u)^2; what is left is a concave quadratic over u >= 0. Cutting the importances into bands
+first contains the layer cake as well. Source: docs/theory.md, T9(b).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import cache
 from math import isqrt
 from typing import Any
 
+import numpy as np
 import sympy
 
 from theory.bound import Bound, Step
@@ -23,7 +25,7 @@ from theory.toy_model import ToyModel
 __all__ = ["square_root_above", "water_filling", "water_filling_steps", "water_level"]
 
 _BITS = 60
-_MOST_CERTIFICATES, _SHARES = 6, 32
+_MOST_CERTIFICATES, _MOST_LEVELS, _SHARES = 6, 12, 32
 
 
 def water_level(v: Sequence[Any], beta: Any, gamma: Any) -> tuple[Any, int]:
@@ -65,7 +67,11 @@ def square_root_above(value: sympy.Rational) -> sympy.Rational:
 
 
 def water_filling(model: ToyModel, certify: Callable[[int | None, int, Any, Any], Any]) -> Bound | None:
-    """T9(b): c* >= mu_2 sum I - kappa V with V by `water_level`, v_i = sqrt(I_i) rounded up; the best of several h.
+    """T9(b): c* >= mu_2 sum I - kappa sum V over bands of importance, each V by `water_level` with its own best h.
+
+    L is linear in I, so the importances may be cut into bands min(I, high) - min(I, low) that are bounded one by one:
+    one band is water filling alone, a band per level is the layer cake. A dynamic program finds the best cuts in
+    floats; the bound itself is then summed in rationals, with v_i = sqrt(I_i) rounded up.
 
     Args:
         model: importances that are numbers and differ; numeric n and m, one density, no bias.
@@ -80,17 +86,20 @@ def water_filling(model: ToyModel, certify: Callable[[int | None, int, Any, Any]
         return None
     if not (kernel.exponent.is_Rational and kernel.negative.is_Rational and 0 <= kernel.negative <= 1):
         return None
-    ordered = [model.importances[i] for i in by_importance(model)]
-    roots = [square_root_above(value) for value in ordered]
+    ordered = [value for i in by_importance(model) if (value := model.importances[i]) > 0]
     m = int(model.n_hidden)
-    sizes = _sizes(sum(bool(value > 0) for value in ordered), m)
-    found = [certify(size, m, kernel.exponent, kernel.negative) for size in sizes]
-    certificate = _best_mixture(found, [float(value) for value in roots], int(model.n_features))
-    beta, gamma = _beta_gamma(certificate)
-    volume, kept = water_level(roots, beta, gamma)
-    total = sympy.Add(*ordered)
-    # h = 0 (beta = 1, gamma = 0) is a certificate too, and gives V = sum I.
-    expr = constants.second_moment * total - constants.kappa * sympy.Min(volume, total)
+    found = [certify(size, m, kernel.exponent, kernel.negative) for size in _sizes(len(ordered), m)]
+    # h = 0 proves K* <= n, and is the best for bands of few features.
+    found.append(LinearProgrammingCertificate(m, None, kernel.exponent, kernel.negative, (sympy.Integer(0),)))
+    saved, used = sympy.Integer(0), []
+    for low, high in _cuts(ordered, found):
+        band = [min(value, high) - low for value in ordered if value > low]
+        certificate = replace(_mixture(found, *_best_mixture(found, band)[1]), n=len(band))
+        roots = [square_root_above(value) for value in band]
+        volume, _ = water_level(roots, *_beta_gamma(certificate))
+        saved += min(volume, sympy.Add(*band))
+        used.append(certificate)
+    expr = constants.second_moment * sympy.Add(*ordered) - constants.kappa * saved
     return Bound(
         name="water-filling",
         side="lower",
@@ -103,38 +112,16 @@ def water_filling(model: ToyModel, certify: Callable[[int | None, int, Any, Any]
             "features are independent and active with the same probability p",
         ),
         derivation=(
+            Step(
+                f"L is linear in I: {len(used)} bands min(I, high) - min(I, low) of importance, each bounded by itself"
+            ),
             *water_filling_steps(),
-            Step(f"h is the certificate's; {kept} features are kept; square roots are rounded up, and V grows with v"),
+            Step("h is the band's certificate; square roots are rounded up, which is safe because V grows with v"),
         ),
-        certificate=certificate if any(certificate.coefficients) else None,
+        certificate=used,
         equality="equal importances where the linear-programming bound is attained",
         source="docs/theory.md, T9(b)",
     )
-
-
-def _beta_gamma(certificate: LinearProgrammingCertificate) -> tuple[sympy.Rational, sympy.Rational]:
-    return 1 - sum(certificate.coefficients), certificate.coefficients[0]
-
-
-def _best_mixture(found: list[LinearProgrammingCertificate], v: list[float], n: int) -> LinearProgrammingCertificate:
-    """The mixture h of two certificates with the smallest V; a mixture of minorants is one, and V is convex in it."""
-    nothing = replace(found[0], coefficients=(sympy.Integer(0),))
-    points = [nothing, *found]
-    corners = [tuple(float(value) for value in _beta_gamma(point)) for point in points]
-
-    def volume(i: int, j: int, share: float) -> float:
-        beta, gamma = (share * a + (1 - share) * b for a, b in zip(corners[i], corners[j], strict=True))
-        usable = beta >= 0 and gamma >= 0 and beta + gamma > 0
-        return float(water_level(v, beta, gamma)[0]) if usable else float("inf")
-
-    options = (
-        (volume(i, j, k / _SHARES), i, j, k) for i in range(len(points)) for j in range(i) for k in range(_SHARES + 1)
-    )
-    _, i, j, k = min(options)
-    share, length = sympy.Rational(k, _SHARES), max(len(points[i].coefficients), len(points[j].coefficients))
-    padded = [[*points[x].coefficients, *[sympy.Integer(0)] * length][:length] for x in (i, j)]
-    mixed = tuple(share * a + (1 - share) * b for a, b in zip(*padded, strict=True))
-    return replace(found[0], n=n, coefficients=mixed)
 
 
 def _sizes(n: int, m: int) -> list[int | None]:
@@ -143,6 +130,69 @@ def _sizes(n: int, m: int) -> list[int | None]:
     sizes = range(m + 1, n + 1)
     stride = -(-len(sizes) // _MOST_CERTIFICATES) or 1
     return [*sizes[::-1][::stride][::-1], None]
+
+
+def _cuts(
+    ordered: list[sympy.Rational], found: list[LinearProgrammingCertificate]
+) -> list[tuple[sympy.Rational, sympy.Rational]]:
+    """The bands (low, high) from 0 to the largest importance that save least, by dynamic programming over the cuts."""
+    distinct = sorted(set(ordered))
+    stride = -(-len(distinct) // _MOST_LEVELS) or 1
+    levels = [sympy.Integer(0), *distinct[::-1][::stride][::-1]]
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for top in range(1, len(levels)):
+        options = []
+        for bottom in range(top):
+            band = [min(value, levels[top]) - levels[bottom] for value in ordered if value > levels[bottom]]
+            options.append((best[bottom][0] + _best_mixture(found, band)[0], bottom))
+        best.append(min(options))
+    cuts, top = [], len(levels) - 1
+    while top > 0:
+        bottom = best[top][1]
+        cuts.append((levels[bottom], levels[top]))
+        top = bottom
+    return cuts
+
+
+def _beta_gamma(certificate: LinearProgrammingCertificate) -> tuple[sympy.Rational, sympy.Rational]:
+    return 1 - sum(certificate.coefficients), certificate.coefficients[0]
+
+
+def _best_mixture(
+    found: list[LinearProgrammingCertificate], band: list[sympy.Rational]
+) -> tuple[float, tuple[int, int, int]]:
+    """The smallest V over mixtures k h_i + (N - k) h_j, in floats, and its (i, j, k): V is convex in h.
+
+    A mixture of minorants is a minorant, so every choice is valid; floats only choose.
+    """
+    corners = np.array([[float(value) for value in _beta_gamma(certificate)] for certificate in found])
+    first, second = np.triu_indices(len(found))
+    share = np.arange(_SHARES + 1)[:, None, None] / _SHARES
+    mixed = share * corners[first] + (1 - share) * corners[second]
+    volumes = _volumes(np.sqrt(np.array([float(value) for value in band])), mixed[..., 0], mixed[..., 1])
+    k, pair = np.unravel_index(int(volumes.argmin()), volumes.shape)
+    return float(volumes[k, pair]), (int(first[pair]), int(second[pair]), int(k))
+
+
+def _mixture(found: list[LinearProgrammingCertificate], i: int, j: int, k: int) -> LinearProgrammingCertificate:
+    share, length = sympy.Rational(k, _SHARES), max(len(found[x].coefficients) for x in (i, j))
+    padded = [[*found[x].coefficients, *[sympy.Integer(0)] * length][:length] for x in (i, j)]
+    return replace(found[i], coefficients=tuple(share * a + (1 - share) * b for a, b in zip(*padded, strict=True)))
+
+
+def _volumes(v: np.ndarray, beta: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+    """`water_level` for many (beta, gamma) at once; infinite where they prove nothing. v sorted downwards."""
+    r = np.arange(1, v.size + 1)
+    total, weight = np.cumsum(v), beta[..., None] + r * gamma[..., None]
+    is_last = np.append(v[1:], 0.0) * weight <= gamma[..., None] * total
+    is_last[..., -1] = True
+    kept = is_last.argmax(axis=-1)
+    spread = np.maximum(np.cumsum(v**2) - total**2 / r, 0.0)
+    share = np.take_along_axis(weight, kept[..., None], axis=-1)[..., 0]
+    usable = (beta > 0) & (gamma >= 0)
+    safe = np.where(usable, beta, 1.0)
+    value = spread[kept] / safe + total[kept] ** 2 / (r[kept] * np.where(usable, share, 1.0))
+    return np.where(usable, value, np.inf)
 
 
 @cache

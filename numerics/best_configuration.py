@@ -15,9 +15,16 @@ from numerics.configuration_cache import ConfigurationCache, default_folder
 from numerics.setting import Array
 from theory.arguments import InputError
 from theory.loss.capacity import Kernel, sparse_constants
-from theory.loss.configurations import best_known_configuration
+from theory.loss.configurations import Configuration, best_known_configuration
 from theory.loss.integer_weights import is_exact_kernel
-from theory.loss.optimised import TABLE_HIDDEN, TABLE_RATIO, BlockSum, optimised_configuration, shipped_blocks
+from theory.loss.optimised import (
+    TABLE_HIDDEN,
+    TABLE_RATIO,
+    BlockSum,
+    IntegerBlock,
+    optimised_configuration,
+    shipped_blocks,
+)
 from theory.loss.recognition import Geometry, recognise
 from theory.registry import activation as as_activation
 from theory.toy_model import ToyModel
@@ -38,6 +45,8 @@ class BestConfiguration:
         is_proved: whether the capacity is a proved lower bound on K*.
         geometry: its orthogonal blocks, what they are called, and the features dropped.
         kernel: the interference kernel.
+        origin: "code" (famous codes), "optimised" (the shipped table) or "searched" (a search made now or before).
+        blocks: its blocks in integer columns, from which the capacity can be computed again; empty for famous codes.
     """
 
     W: Array
@@ -45,6 +54,8 @@ class BestConfiguration:
     is_proved: bool
     geometry: Geometry
     kernel: Kernel
+    origin: str
+    blocks: tuple[IntegerBlock, ...]
 
     @property
     def name(self) -> str:
@@ -111,27 +122,33 @@ def best_configuration(
     if restarts is None:
         inside = bool(shipped_blocks(kernel)) and m <= TABLE_HIDDEN and n <= TABLE_RATIO * m
         restarts = 0 if inside else _RESTARTS
-    proved = is_exact_kernel(kernel.exponent, kernel.negative)
-    found: list[tuple[sympy.Expr, Any, bool]] = []
+    found: list[tuple[str, Configuration | BlockSum]] = []
     code = best_known_configuration(n, m, kernel)
     if code is not None:
-        found.append((code.capacity, code, True))
+        found.append(("code", code))
     table = optimised_configuration(n, m, kernel)
     if table is not None:
-        found.append((table.capacity, table, proved))
-    if restarts:
+        found.append(("optimised", table))
+    if restarts or not found:
         folder = default_folder() if cache is True else None if cache is False else Path(cache)
         search = BlockSearch(kernel, int(restarts), seed, shipped_blocks(kernel), ConfigurationCache(folder))
-        searched = search.best(n, m)
-        found.append((searched.capacity, searched, proved))
-    # A famous code comes before a table entry that rounding put a hair below it.
-    best = max(found, key=lambda item: float(item[0]))
-    best = next(item for item in found if float(item[0]) >= float(best[0]) * (1 - 1e-11))
-    W = _weights(best[1], n, m, kernel)
-    return BestConfiguration(W, best[0], best[2], recognise(W, kernel.negative == 1), kernel)
+        found.append(("searched", search.best(n, m)))
+    # A famous code comes before an entry of the table that rounding put a hair below or above it.
+    most = max(float(construction.capacity) for _, construction in found)
+    origin, best = next(item for item in found if float(item[1].capacity) >= most * (1 - 1e-11))
+    W = _weights(best, n, m, kernel)
+    return BestConfiguration(
+        W=W,
+        capacity=best.capacity,
+        is_proved=origin == "code" or is_exact_kernel(kernel.exponent, kernel.negative),
+        geometry=recognise(W, kernel.negative == 1),
+        kernel=kernel,
+        origin=origin,
+        blocks=best.blocks if isinstance(best, BlockSum) else (),
+    )
 
 
-def _weights(found: Any, n: int, m: int, kernel: Kernel) -> Array:
+def _weights(found: Configuration | BlockSum, n: int, m: int, kernel: Kernel) -> Array:
     if isinstance(found, BlockSum):
         return found.weights(n, m, kernel)
     return np.array(found.weights(n, m, kernel).evalf().tolist(), dtype=float)

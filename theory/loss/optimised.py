@@ -64,7 +64,7 @@ class IntegerBlock:
         return len(self.columns[0])
 
     def weights(self, kernel: Kernel) -> np.ndarray:
-        """Shape (m, n), scaled so that sum_i |W_i|^(2a) is the block's capacity: its own optimum beside other blocks."""
+        """Shape (m, n), scaled so that sum_i |W_i|^(2a) is the block's capacity: its optimum beside other blocks."""
         W = np.array(self.columns, dtype=float).T
         W /= np.abs(W).max()
         exponent = float(kernel.exponent)

@@ -25,7 +25,7 @@ _CODES = {
     7: ("56", "E7"),
     8: ("E8",),
 }
-_BATCH_ENTRIES = 400_000
+_BATCH_ENTRIES, _FINALISTS = 400_000, 6
 
 
 def log_inverse_capacity(W: Array, exponent: float, negative: float, importances: Array) -> tuple[Array, Array]:
@@ -84,16 +84,20 @@ def maximise_capacity(
         value, gradient = log_inverse_capacity(flat.reshape(-1, m, n), exponent, negative, importances)
         return value, gradient.reshape(flat.shape)
 
-    best, capacity = starts[0], -np.inf
+    found: list[tuple[float, int, Array]] = []
     batch = max(1, _BATCH_ENTRIES // (n * (n + m)))
     for begin in range(0, len(starts), batch):
         flat = np.array(starts[begin : begin + batch]).reshape(-1, m * n)
-        found = lbfgs(objective, flat, steps, gradient_tolerance=1e-12)
-        index = int(np.argmin(found.value))
-        # The first of equals stays: the plain sums of blocks come first.
-        if np.exp(-found.value[index]) > capacity * (1 + 1e-11):
-            best, capacity = found.x[index].reshape(m, n), float(np.exp(-found.value[index]))
-    return polish(best, exponent, negative)
+        ascent = lbfgs(objective, flat, steps, gradient_tolerance=1e-12)
+        found += [(value, begin + i, x) for i, (value, x) in enumerate(zip(ascent.value, ascent.x, strict=True))]
+    # Near n = 2m the capacity is so flat that the best few still have a long way to go.
+    found.sort(key=lambda item: item[:2])
+    finalists = np.array([x for _, _, x in found[:_FINALISTS]])
+    ends = lbfgs(objective, finalists, 8 * steps, gradient_tolerance=1e-14).x.reshape(-1, m, n)
+    polished = [polish(W, exponent, negative) for W in (starts[0], *ends)]
+    # The first of equals stays: the plain sum of blocks comes first.
+    best = max(capacity for _, capacity in polished)
+    return next(item for item in polished if item[1] >= best * (1 - 1e-11))
 
 
 def polish(W: Array, exponent: float, negative: float, steps: int = 12) -> tuple[Array, float]:

@@ -1,4 +1,4 @@
-"""What results depend on besides their inputs: the packages' source files, of which a version alone tells too little."""
+"""What results depend on besides their inputs: the source files, of which a version number tells too little."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ class GeometryBlock:
 
     def __str__(self) -> str:
         if self.name == "irregular":
-            kinds = "1 kind" if self.classes == 1 else f"{self.classes} kinds"
-            return f"irregular {len(self.features)} in R^{self.dimension} ({kinds})"
+            size = f"{len(self.features)} in R^{self.dimension}"
+            return f"unnamed {size} (one kind)" if self.classes == 1 else f"irregular {size} ({self.classes} kinds)"
         return self.name if self.equal_norms else f"{self.name} (unequal norms)"
 
 
@@ -160,7 +160,8 @@ def _name(points: np.ndarray, as_lines: bool, tolerance: float) -> str:
         ):
             size = len(reference)
             return label if size == n else f"{n} of the {size} of {label}"
-    return "irregular"
+    angles = np.abs(points @ points.T)[np.triu_indices(n, 1)]
+    return f"{n} equiangular lines" if as_lines and np.ptp(angles) <= tolerance else "irregular"
 
 
 def _candidates(n: int, m: int, as_lines: bool) -> Iterator[tuple[str, str, bool]]:
@@ -202,8 +203,10 @@ def _embeds(points: np.ndarray, reference: np.ndarray, as_lines: bool, tolerance
         step = len(images)
         if step == len(base):
             rotation, *_ = np.linalg.lstsq(points[base], targets[images], rcond=None)
-            moved = points @ rotation
-            return bool(((moved @ targets.T).max(axis=1) > 1 - tolerance).all())
+            hit = points @ rotation @ targets.T
+            # Two features on one point of the code do not make the code.
+            apart = len(set(hit.argmax(axis=1) % len(reference))) == len(points)
+            return apart and bool((hit.max(axis=1) > 1 - tolerance).all())
         fits = np.ones(len(targets), dtype=bool)
         for k, image in enumerate(images):
             fits &= np.abs(inner[image] - cosines[base[step], base[k]]) <= tolerance

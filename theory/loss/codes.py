@@ -236,6 +236,12 @@ def _petersen() -> list[Vector]:
     return _unit(tuple(x + y for x, y in zip(a, b, strict=True)) for a, b in combinations(corners, 2))
 
 
+def _johnson() -> list[Vector]:
+    """The centres of the triangles of a regular simplex in R^5: ten lines at equal angles, inner products +-1/3, -1."""
+    corners = _simplex(5)
+    return _unit(tuple(sum(xs) for xs in zip(*three, strict=True)) for three in combinations(corners, 3))
+
+
 def _icosahedron() -> list[Vector]:
     return _unit(_cyclic((0, 1, _phi)))
 
@@ -258,6 +264,7 @@ _FIXED: Mapping[str, Callable[[], list[Vector]]] = {
     "Petersen": _petersen,
     "24-cell": lambda: _unit(_d_roots(4)),
     "600-cell": _six_hundred_cell,
+    "Johnson": _johnson,
     "Clebsch": _clebsch,
     "Schlaefli": _schlaefli,
     "56": _fifty_six,

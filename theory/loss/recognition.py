@@ -24,13 +24,13 @@ _PLAIN = {"orthoplex:1": "antipodal pair", "simplex:1": "antipodal pair", "polyg
 _CODES_OF_DIMENSION = {
     3: ("icosahedron", "cuboctahedron", "dodecahedron"),
     4: ("Petersen", "24-cell", "600-cell"),
-    5: ("Clebsch", "D:5"),
+    5: ("Clebsch", "Johnson", "D:5"),
     6: ("Schlaefli", "E6"),
     7: ("56", "E7"),
     8: ("E8",),
 }
 _ANTIPODAL = frozenset(
-    {"icosahedron", "cuboctahedron", "dodecahedron", "24-cell", "600-cell", "D:5", "E6", "56", "E7", "E8"}
+    {"icosahedron", "cuboctahedron", "dodecahedron", "24-cell", "600-cell", "Johnson", "D:5", "E6", "56", "E7", "E8"}
 )
 _MOST_TRIALS = 20_000
 

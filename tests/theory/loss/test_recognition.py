@@ -98,11 +98,11 @@ def test_nothing_is_seen_where_nothing_is() -> None:
 def test_an_isomer_is_told_apart() -> None:
     """Half of a square antiprism turned back: a cube and an antiprism share the number of vertices, not the name."""
     height = 0.6
-    turn = lambda phase, z: (
-        np.array(  # noqa: E731
-            [[np.cos(phase + k * np.pi / 2), np.sin(phase + k * np.pi / 2), z] for k in range(4)]
-        ).T
-    )
+
+    def turn(phase: float, z: float) -> np.ndarray:
+        angles = phase + np.arange(4) * np.pi / 2
+        return np.stack([np.cos(angles), np.sin(angles), np.full(4, z)])
+
     antiprism = np.concatenate([turn(0, height), turn(np.pi / 4, -height)], axis=1)
     assert recognise(antiprism).name == "unnamed 8 in R^3 (one kind)"
 

@@ -62,7 +62,7 @@ def atlas(
         out: folder of cells, certificates and the dataset atlas.nc; None to write nothing.
         resume: use finished cells in `out`.
         workers: processes.
-        progress: called as progress(done, total, text).
+        progress: called as progress(done, total, text) with the cells that this run computes.
 
     Returns:
         A dataset over (activation, n_hidden, n_features), NaN and "" outside the grid. Its variables: lower, upper
@@ -81,13 +81,15 @@ def atlas(
     cells: dict[CellRequest, Cell] = {}
     if store is not None and resume:
         cells = {request: cell for request in wanted if (cell := store.get(request)) is not None}
+    missing = [request for request in wanted if request not in cells]
+    # Progress counts the work of this run alone: cells found on disk would make the time left look short.
     report = progress or (lambda done, total, text: None)
-    report(len(cells), len(wanted), "")
-    for cell in _computed([request for request in wanted if request not in cells], int(workers)):
+    report(0, len(missing), "")
+    for done, cell in enumerate(_computed(missing, int(workers)), 1):
         if store is not None:
             store.put(cell)
         cells[cell.request] = cell
-        report(len(cells), len(wanted), cell.request.label)
+        report(done, len(missing), cell.request.label)
     dataset = to_dataset([cells[request] for request in wanted])
     if out is not None:
         _write_dataset(dataset, Path(out) / "atlas.nc")

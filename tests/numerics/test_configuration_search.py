@@ -113,6 +113,8 @@ def test_a_cell_does_not_depend_on_what_was_searched_before() -> None:
     busy = BlockSearch(kernel(1, RECTIFIED), 12, 0)
     busy.best(9, 3)
     busy.best(4, 4)
+    # A larger cell may have come upon a block that fits here; the cell must not see it.
+    busy._cells[20, 3] = (IntegerBlock(((1, 0, 0),) * 8, Q(79, 10)),)
     first, second = alone.best(8, 3), busy.best(8, 3)
     assert [block.columns for block in first.blocks] == [block.columns for block in second.blocks]
     assert first.capacity == second.capacity

@@ -7,11 +7,14 @@ from theory.features import FeatureLaw, beta, binary, exponential, feature_law, 
 from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
 from theory.loss.lower_bounds import lower_bound, lower_bounds
+from theory.loss.obtuse import pair_coefficient, pair_limit
+from theory.loss.theorems import theorem, theorems
 from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
 from theory.symmetry.groups import GROUP_KEYS, MatrixGroup, group
 from theory.symmetry.intertwiners import Intertwiner, intertwiner
+from theory.theorem import Theorem
 from theory.toy_model import DENSITY, ToyModel
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "MatrixGroup",
     "PowerForm",
     "Step",
+    "Theorem",
     "ToyModel",
     "activation",
     "activation_names",
@@ -44,11 +48,15 @@ __all__ = [
     "lower_bound",
     "lower_bounds",
     "optimal_scale",
+    "pair_coefficient",
+    "pair_limit",
     "power",
     "rectified_power",
     "signed_power",
     "sparse_coefficient",
     "sparse_optimum",
+    "theorem",
+    "theorems",
     "uniform",
     "upper_bound",
     "upper_bounds",

@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_symmetry(commands)
     _add_train(commands)
     _add_atlas(commands)
+    _add_theorems(commands)
     _add_report(commands)
     return parser
 
@@ -138,6 +139,8 @@ def _add_bounds(commands: Any) -> None:
             "--activation power:2 -n 6 -m 2 -p 0.01",
             "--activation power:2                      # in symbols",
             "--activation relu -n 5 -m 2 --of sparse --claim 'n/3 - 2*m/3' --side lower",
+            "--activation relu -n 5 -m 2 --of capacity --claim '2*D' --side upper",
+            "--activation power:2 -n 6 -m 3 --of energy --claim 's**2/D' --side lower",
             "--activation relu -n 5 -m 2 --certificate pentagon.json",
             "--verify pentagon.json",
         ],
@@ -147,10 +150,16 @@ def _add_bounds(commands: Any) -> None:
     parser.add_argument("--bias", action="store_true", help="the model has a bias (bounds for b = 0 then do not apply)")
     parser.add_argument(
         "--of",
-        choices=("sparse", "loss"),
-        help="sparse: c* = lim L*/p; loss: L* at density p (default: both where p is given)",
+        choices=("sparse", "loss", "capacity", "energy"),
+        help="sparse: c* = lim L*/p; loss: L* at density p (default: both where p is given); for a --claim also "
+        "capacity: K*, or energy: E(W) for every W",
     )
-    parser.add_argument("--claim", metavar="FORMULA", help="your own bound, a formula in n, m, p; prints a verdict")
+    parser.add_argument(
+        "--claim",
+        metavar="FORMULA",
+        help="your own bound, a formula in n, m, and p (of capacity and energy: a, D; of energy: times s**2); prints a "
+        "verdict",
+    )
     parser.add_argument("--side", choices=("lower", "upper"), help="which side the claim bounds")
     parser.add_argument(
         "--certificate", metavar="FILE", help="write the linear-programming certificate of this setting"
@@ -258,6 +267,22 @@ def _add_atlas(commands: Any) -> None:
     parser.add_argument("--out", default="atlas", metavar="DIR", help="folder of the cells (default atlas)")
     parser.add_argument("--fresh", action="store_true", help="compute every cell again instead of resuming")
     parser.add_argument("--verify", action="store_true", help="re-check every stored cell and certificate, no more")
+
+
+def _add_theorems(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "theorems",
+        "list the theorems on the loss, or print one with its steps re-checked",
+        ["--status open", "T5                     # T5 and its parts", "'T10(b)' --json"],
+    )
+    parser.add_argument(
+        "key", nargs="?", metavar="KEY", help="T1 to T12, or a part such as 'T3(a)'; left out, the list"
+    )
+    parser.add_argument("--status", choices=("proved", "numerical", "open"), help="only those of this status")
+    parser.add_argument(
+        "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"
+    )
 
 
 def _add_report(commands: Any) -> None:

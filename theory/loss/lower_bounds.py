@@ -13,10 +13,11 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
-from theory.loss.capacity import has_kernel, sparse_constants
+from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
 from theory.loss.rounding import power_of_complement
+from theory.loss.water_filling import water_filling
 from theory.toy_model import ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
@@ -128,7 +129,7 @@ def _linear_programming(model: ToyModel) -> Bound | None:
         return None
     constants = sparse_constants(model.law, model.activation)
     kernel = constants.kernel
-    if not (kernel.exponent.is_Rational and kernel.negative.is_Rational and 0 <= kernel.negative <= 1):
+    if not (kernel.exponent.is_number and kernel.negative.is_number):
         return None
     if isinstance(model.importance, tuple):
         return layer_cake(model, "linear-programming", "T5, T9(a)", _linear_programming)
@@ -144,7 +145,8 @@ def _linear_programming(model: ToyModel) -> Bound | None:
         assumptions=_assumptions(model),
         derivation=(
             *scale_out_steps(),
-            Step("h = sum_l h_l P_l with h_l >= 0 for l >= 1 lies below f on [-1, 1]: exact, by Sturm's theorem"),
+            *_smaller_kernel(kernel, certificate),
+            Step("h = sum_l h_l P_l with h_l >= 0 for l >= 1 lies below f on [-1, 1]: checked in exact arithmetic"),
             Step("each P_l is positive definite on the sphere, so K <= 1/(h_0 + (1 - h(1))/n)"),
         ),
         certificate=certificate,
@@ -153,8 +155,18 @@ def _linear_programming(model: ToyModel) -> Bound | None:
     )
 
 
+def _smaller_kernel(kernel: Kernel, certificate: Any) -> tuple[Step, ...]:
+    """Why a certificate with rational numbers speaks of a kernel with irrational ones."""
+    steps = []
+    if certificate.exponent != kernel.exponent:
+        steps.append(Step(f"|t|^(2a) >= |t|^(2b) on [-1, 1] for b = {certificate.exponent} >= a: bound that kernel"))
+    if certificate.negative != kernel.negative:
+        steps.append(Step(f"r_ >= {certificate.negative}: the kernel with that weight lies below f"))
+    return tuple(steps)
+
+
 @cache
-def _certificate(n: int, m: int, exponent: sympy.Rational, negative: sympy.Rational) -> Any:
+def _certificate(n: int | None, m: int, exponent: sympy.Expr, negative: sympy.Expr) -> Any:
     from theory.loss.linear_programming import linear_programming_certificate
 
     return linear_programming_certificate(n, m, exponent, negative)
@@ -165,6 +177,13 @@ def _best_layers(model: ToyModel) -> Bound | None:
     if not has_ranked_importances(model) or not _has_sparse_theory(model):
         return None
     return layer_cake(model, "layer-cake", "T9(a)", _best_sparse)
+
+
+def _water_filling(model: ToyModel) -> Bound | None:
+    """T9(b), where importances differ."""
+    if not has_ranked_importances(model) or not _has_sparse_theory(model):
+        return None
+    return water_filling(model, _certificate)
 
 
 def _has_sparse_theory(model: ToyModel) -> bool:
@@ -345,6 +364,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "linear-programming": _linear_programming,
         "cardinality": _sparse_by("cardinality", "T3"),
         "layer-cake": _best_layers,
+        "water-filling": _water_filling,
     },
     "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},
 }

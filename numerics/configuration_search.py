@@ -37,12 +37,18 @@ def log_inverse_capacity(W: Array, exponent: float, negative: float, importances
         negative: weight of negative cosines.
         importances: shape (n,).
     """
+    # K does not change with scale, but long steps of a line search would overflow in high powers.
+    size = np.abs(W).max(axis=(1, 2), keepdims=True)
+    scale = np.where((size > 0) & np.isfinite(size), size, 1.0)
+    W = W / scale
     gram = W.transpose(0, 2, 1) @ W
     norms = np.einsum("smi,smi->si", W, W)
     gains = norms**exponent
     size = np.abs(gram)
     # t**(2a - 1) with the sign of t, times f's weight on that side: both f and its slope follow from it.
-    slope = size ** (2 * exponent - 1) * np.where(gram >= 0, 1.0, -negative)
+    power = 2 * exponent - 1
+    steep = np.where(size > 0, size, 1.0) ** power * (size > 0) if power < 0 else size**power
+    slope = steep * np.where(gram >= 0, 1.0, -negative)
     total = gains @ importances
     energy = np.einsum("sij,sij,j->s", slope, gram, importances)
     value = np.log(energy) - 2 * np.log(total)
@@ -51,7 +57,7 @@ def log_inverse_capacity(W: Array, exponent: float, negative: float, importances
     # A column that has shrunk to 0 stays there: for a < 1 its gradient is unbounded.
     growth = np.where(norms > 0, norms, 1.0 if exponent < 1 else 0.0) ** (exponent - 1)
     d_total = 2 * exponent * W * (importances * growth)[:, None, :]
-    return value, d_energy / energy[:, None, None] - 2 * d_total / total[:, None, None]
+    return value, (d_energy / energy[:, None, None] - 2 * d_total / total[:, None, None]) / scale
 
 
 def maximise_capacity(
@@ -117,8 +123,11 @@ def polish(W: Array, exponent: float, negative: float, steps: int = 12) -> tuple
         # Rotations and the scale are flat directions, and so are any others along which nothing is gained.
         inverse = np.where(values > 1e-7 * values.max(), 1 / np.where(values > 0, values, 1.0), 0.0)
         step = (vectors @ (inverse * (vectors.T @ gradient))).reshape(active.shape)
+        # Long steps are no refinement: the directions are flat, or the point is no maximum of K.
+        if not 1e-15 < np.abs(step).max() < 0.5:
+            break
         lower = _value(active - step, exponent, negative)
-        if not lower <= value + 1e-15 or np.abs(step).max() < 1e-15:
+        if not lower <= value + 1e-15:
             break
         active, value = active - step, lower
     result = np.zeros_like(W)
@@ -136,7 +145,8 @@ def _derivatives(W: Array, exponent: float, negative: float) -> tuple[Array, Arr
     a = exponent
     gram = W.T @ W
     size, sign = np.abs(gram), np.where(gram >= 0, 1.0, -negative)
-    first = 2 * a * size ** (2 * a - 1) * sign
+    # Below a = 1 (and 1/2) the second (first) derivative is unbounded at cosine 0, where such features stay.
+    first = 2 * a * np.where(size > 0, size, 0.0 if a >= 0.5 else 1.0) ** (2 * a - 1) * sign * ((size > 0) | (a >= 0.5))
     second = 2 * a * (2 * a - 1) * np.where(size > 0, size, 0.0 if a >= 1 else 1.0) ** (2 * a - 2) * np.abs(sign)
     energy = float((size ** (2 * a) * np.abs(sign)).sum())
     d_energy = 2 * W @ first

@@ -113,3 +113,25 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 def test_refusals(arguments: tuple, options: dict, part: str) -> None:
     with pytest.raises(InputError, match=part):
         numerics.best_configuration(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("spec", "law"),
+    [
+        ("rectified-power:1/2", "uniform"),
+        ("rectified-power:3/2", "uniform"),
+        ("signed-power:3/2", "uniform"),
+        ("power:7", "uniform"),
+        ("rectified-power:0.3", "uniform"),
+        ("leaky-relu:0.5", "uniform"),
+        ("relu", "two-sided:uniform"),
+    ],
+)
+def test_every_power_activation(spec: str, law: str) -> None:
+    """No exponent overflows or divides by zero, and the result lies inside what theory certifies."""
+    found = numerics.best_configuration(5, 2, spec, law, restarts=8, cache=False)
+    model = theory.ToyModel(5, 2, spec, law=law)
+    constants = theory.loss.capacity.sparse_constants(model.law, model.activation)
+    lower = theory.lower_bound(model, of="sparse").expr
+    assert float(found.capacity) <= float((5 * constants.second_moment - lower) / constants.kappa) * (1 + 1e-9)
+    assert theory.capacity(found.W, spec, law) == pytest.approx(float(found.capacity), rel=1e-9)

@@ -191,6 +191,9 @@ def test_a_doctored_cell_is_refused(tmp_path: Path) -> None:
     assert "proved is only" in str(tighter)
     assert "its configuration has" in str(_doctored(next(folders), request, capacity_known=6.5))
     assert "not about this cell" in str(_doctored(next(folders), request, certificate=other.certificate))
+    for name, value in (("exponent", "1/2"), ("negative", "1")):
+        swapped = {**json.loads(honest.certificate), name: value}
+        assert "not about this cell" in str(_doctored(next(folders), request, certificate=json.dumps(swapped)))
     fewer = json.loads(honest.certificate)
     fewer["n"] = 8
     assert "fewer than this cell" in str(_doctored(next(folders), request, certificate=json.dumps(fewer)))

@@ -82,9 +82,15 @@ def _certified(cell: Cell) -> str | None:
         except InputError as problem:
             return str(problem)
         kernel = constants.kernel
-        about = (certificate.m, certificate.exponent, certificate.negative)
-        if about != (cell.request.m, kernel.exponent, kernel.negative):
-            return f"the certificate is about m, exponent, negative = {about}, not about this cell"
+        # A smaller kernel (a larger exponent, less weight on negative cosines) and more dimensions have more capacity.
+        reaches = (
+            certificate.m >= cell.request.m
+            and certificate.exponent >= kernel.exponent
+            and certificate.negative <= kernel.negative
+        )
+        if not reaches:
+            about = f"m={certificate.m}, exponent={certificate.exponent}, negative={certificate.negative}"
+            return f"the certificate is about {about}, not about this cell"
         if certificate.n is not None and certificate.n < cell.request.n:
             return f"the certificate is about {certificate.n} features, fewer than this cell has"
         reason = why_rejected(certificate, claimed)

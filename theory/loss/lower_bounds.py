@@ -155,6 +155,41 @@ def _linear_programming(model: ToyModel) -> Bound | None:
     )
 
 
+def _three_point(model: ToyModel) -> Bound | None:
+    """T5(f): a semidefinite bound on triples of features, from the certificates that come with the library."""
+    if not _has_sparse_theory(model) or not model.n_features.is_number or not model.n_hidden.is_number:
+        return None
+    if isinstance(model.importance, tuple):
+        return layer_cake(model, "three-point", "T5(f), T9(a)", _three_point)
+    from theory.loss.three_point.shipped import best_shipped
+
+    constants = sparse_constants(model.law, model.activation)
+    n, kernel = model.n_features, constants.kernel
+    certificate = best_shipped(int(n), int(model.n_hidden), kernel.exponent, kernel.negative)
+    if certificate is None:
+        return None
+    expr = model.importance * (n * constants.second_moment - constants.kappa * sympy.Min(n, certificate.capacity))
+    return Bound(
+        name="three-point",
+        side="lower",
+        of="sparse",
+        expr=expr,
+        model=model,
+        assumptions=_assumptions(model),
+        derivation=(
+            *scale_out_steps(),
+            *_smaller_kernel(kernel, certificate),
+            Step("for every z, b_i(<x, z>) b_j(<y, z>) Q_k is positive semidefinite in x and y, so its sums are >= 0"),
+            Step("E less those sums, lambda s^2 and eta sum a_i^2 is a sum of functions of triples, pairs and points"),
+            Step("each function is a sum of squares with nonnegative weights: exact, by integer arithmetic"),
+            Step("so E >= lambda s^2 + eta sum_i a_i^2 >= (lambda + eta/n) s^2, that is K <= 1/(lambda + eta/n)"),
+        ),
+        certificate=certificate,
+        equality="the functions vanish on all triples of the code, and the F_k on its moments",
+        source=f"{_THEORY}, T5(f)",
+    )
+
+
 def _smaller_kernel(kernel: Kernel, certificate: Any) -> tuple[Step, ...]:
     """Why a certificate with rational numbers speaks of a kernel with irrational ones."""
     steps = []
@@ -362,6 +397,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "sidelnikov": _sparse_by("sidelnikov", "T3(a)"),
         "relu-capacity": _sparse_by("relu-capacity", "T5(e)"),
         "linear-programming": _linear_programming,
+        "three-point": _three_point,
         "cardinality": _sparse_by("cardinality", "T3"),
         "layer-cake": _best_layers,
         "water-filling": _water_filling,

@@ -1,5 +1,6 @@
 """The value of any expectation, with an error that can be trusted."""
 
+from numerics.best_configuration import BestConfiguration, best_configuration
 from numerics.compile import compile_activation, compile_expression
 from numerics.estimate import Estimate
 from numerics.exact import exact_loss
@@ -9,9 +10,11 @@ from numerics.population import population_loss
 from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
 
 __all__ = [
+    "BestConfiguration",
     "Estimate",
     "Optimum",
     "SparseOptimum",
+    "best_configuration",
     "compile_activation",
     "compile_expression",
     "exact_loss",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from verify.bounds import check_bound
     from verify.geometry.dimensionality import feature_dimensionality
+    from verify.grid.atlas import atlas
     from verify.symmetry import assert_equivariance, check_equivariance
     from verify.training import Protocol, train
     from verify.verdicts import Verdict
@@ -19,6 +20,7 @@ _HOMES = {
     "Protocol": "verify.training",
     "Verdict": "verify.verdicts",
     "assert_equivariance": "verify.symmetry",
+    "atlas": "verify.grid.atlas",
     "check_bound": "verify.bounds",
     "check_equivariance": "verify.symmetry",
     "feature_dimensionality": "verify.geometry.dimensionality",
@@ -30,6 +32,7 @@ __all__ = [
     "Protocol",
     "Verdict",
     "assert_equivariance",
+    "atlas",
     "check_bound",
     "check_equivariance",
     "feature_dimensionality",

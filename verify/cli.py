@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_loss(commands)
     _add_symmetry(commands)
     _add_train(commands)
+    _add_atlas(commands)
     _add_theorems(commands)
     _add_report(commands)
     return parser
@@ -238,6 +239,34 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds (default 8)")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the protocol's)")
     parser.add_argument("--out", dest="dataset", metavar="FILE.nc", help="also write weights and losses as NetCDF")
+
+
+def _add_atlas(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "atlas",
+        "map certified bounds and best-known configurations over a grid of (activation, m, n)",
+        [
+            "--out atlas                                   # powers 1, 2, 3, m <= 6, n <= 4m; resumes where it stopped",
+            "--activations relu,power:2 -m 2-4 --out small",
+            "--activations rectified-power:1.5 -m 2 --ratio 5 --restarts 100 --out own",
+            "--out atlas --verify                          # re-check every certificate in this fresh process",
+        ],
+    )
+    parser.add_argument(
+        "--activations", metavar="A,B,...", help="power activations (default: powers 1, 2, 3, monomial and rectified)"
+    )
+    parser.add_argument("-m", "--hidden", default="1-6", metavar="M", help="hidden dimensions, as 2-6 or 2,4 (1-6)")
+    parser.add_argument("-n", "--features", metavar="N", help="numbers of features, as 3-12 (default m < n <= ratio m)")
+    parser.add_argument("--ratio", type=int, default=4, help="largest n/m where -n is not given (default 4)")
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument(
+        "--restarts", type=int, metavar="R", help="search each cell anew with R starts (default: the shipped table)"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--out", default="atlas", metavar="DIR", help="folder of the cells (default atlas)")
+    parser.add_argument("--fresh", action="store_true", help="compute every cell again instead of resuming")
+    parser.add_argument("--verify", action="store_true", help="re-check every stored cell and certificate, no more")
 
 
 def _add_theorems(commands: Any) -> None:

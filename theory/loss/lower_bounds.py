@@ -157,11 +157,11 @@ def _linear_programming(model: ToyModel) -> Bound | None:
 
 
 def _three_point(model: ToyModel) -> Bound | None:
-    """T5(f): a semidefinite bound on triples of features, from the certificates that come with the library."""
+    """T5(g): a semidefinite bound on triples of features, from the certificates that come with the library."""
     if not _has_sparse_theory(model) or not model.n_features.is_number or not model.n_hidden.is_number:
         return None
     if isinstance(model.importance, tuple):
-        return layer_cake(model, "three-point", "T5(f), T9(a)", _three_point)
+        return layer_cake(model, "three-point", "T5(g), T9(a)", _three_point)
     from theory.loss.three_point.shipped import best_shipped
 
     constants = sparse_constants(model.law, model.activation)
@@ -187,7 +187,7 @@ def _three_point(model: ToyModel) -> Bound | None:
         ),
         certificate=certificate,
         equality="the functions vanish on all triples of the code, and the F_k on its moments",
-        source=f"{_THEORY}, T5(f)",
+        source=f"{_THEORY}, T5(g)",
     )
 
 

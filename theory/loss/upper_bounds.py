@@ -28,6 +28,7 @@ from theory.loss.expansion import optimal_scale
 from theory.loss.importance import has_ranked_importances, spread
 from theory.loss.lower_bounds import scale_out_steps
 from theory.loss.obtuse import has_pair_loss, unit_pairs_loss
+from theory.loss.optimised import optimised_configuration
 from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["UPPER_BOUNDS", "upper_bound", "upper_bounds"]
@@ -176,6 +177,26 @@ def _code_sparse(model: ToyModel) -> Bound | None:
     plain = model.replace(bias=False, importance=1)
     weights = np.array(found.weights(n, m, kernel).evalf().tolist(), dtype=float)
     return replace(bound, construction=(optimal_scale(plain, weights), np.zeros(n)))
+
+
+def _optimised_sparse(model: ToyModel) -> Bound | None:
+    """Integer weights that a search found, their capacity computed exactly; the search is not relied upon."""
+    constants = _constants(model)
+    if constants is None or model.n_features.free_symbols or model.n_hidden.free_symbols:
+        return None
+    n, m = int(model.n_features), int(model.n_hidden)
+    found = optimised_configuration(n, m, constants.kernel)
+    if found is None:
+        return None
+    steps = (
+        Step("each block's weights are integers, so K = s^2/E is computed by integer arithmetic"),
+        Step(f"orthogonal blocks do not interfere: capacities add up to {found.capacity} (rounded down)"),
+    )
+    bound = _sparse(model, "optimised", found.capacity, steps, "where a certified lower bound meets it", "T2, T4")
+    if not constants.gain.is_positive:
+        return bound
+    plain = model.replace(bias=False, importance=1)
+    return replace(bound, construction=(optimal_scale(plain, found.weights(n, m, constants.kernel)), np.zeros(n)))
 
 
 def _mean_kernel(model: ToyModel, constants: SparseConstants) -> sympy.Expr:
@@ -430,6 +451,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
     for of, builders in {
         "sparse": {
             "code": _code_sparse,
+            "optimised": _optimised_sparse,
             "antipodal": _antipodal_sparse,
             "random-bases": _random_bases_sparse,
             "random-directions": _random_directions_sparse,

@@ -45,7 +45,7 @@ class ThreePointCertificate:
         positive: the factor of F_k for each harmonic degree k.
         squares: for each region, pairs before triples, the factors of its squares.
 
-    Source: docs/theory.md, T5(f).
+    Source: docs/theory.md, T5(g).
     """
 
     m: int

@@ -11,7 +11,7 @@ polynomial P_k of S^(m-2). So with positive semidefinite matrices F_k the sums o
 in F_0 the point z itself is one more entry, a_z. If what is left of E after subtracting them, lambda (sum a)^3 and
 eta sum a_i^2 is nonnegative for distinct triples, for pairs and for single points, then E >= lambda + eta sum a_i^2.
 
-Source: docs/theory.md, T5(f), after C. Bachoc, F. Vallentin, "New upper bounds for kissing numbers from semidefinite
+Source: docs/theory.md, T5(g), after C. Bachoc, F. Vallentin, "New upper bounds for kissing numbers from semidefinite
 programming" (2008) and H. Cohn, J. Woo, "Three-point bounds for energy minimization" (2012).
 """
 

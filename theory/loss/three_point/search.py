@@ -1,6 +1,6 @@
 """Three-point bounds found by semidefinite programming in floats, then made exact certificates.
 
-The solver is Clarabel (an optional dependency); nothing it returns is trusted. Source: docs/theory.md, T5(f).
+The solver is Clarabel (an optional dependency); nothing it returns is trusted. Source: docs/theory.md, T5(g).
 """
 
 from __future__ import annotations

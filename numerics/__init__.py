@@ -1,5 +1,6 @@
 """The value of any expectation, with an error that can be trusted."""
 
+from numerics.biased_optimum import BiasedOptimum, minimise_biased_coefficient
 from numerics.compile import compile_activation, compile_expression
 from numerics.estimate import Estimate
 from numerics.exact import exact_loss
@@ -9,6 +10,7 @@ from numerics.population import population_loss
 from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
 
 __all__ = [
+    "BiasedOptimum",
     "Estimate",
     "Optimum",
     "SparseOptimum",
@@ -16,6 +18,7 @@ __all__ = [
     "compile_expression",
     "exact_loss",
     "expected_loss",
+    "minimise_biased_coefficient",
     "minimise_loss",
     "minimise_sparse_coefficient",
     "population_loss",

@@ -11,6 +11,7 @@ import theory
 from theory import Bound, InputError, ToyModel
 from theory.arguments import exact, one_of
 from theory.bound import TARGETS
+from theory.loss.bias import require_biased_setting
 from theory.parsing import parse_expression
 from verify.adversary import NumericClaim
 from verify.verdicts import Verdict
@@ -46,13 +47,13 @@ def check_bound(
         lower, upper: the claim, exactly one of them: text, a sympy expression or a number, in n and m (and p where
             of="loss"). Text is parsed, never executed.
         of: "loss" (L*, the smallest loss at the model's density; the default) or "sparse" (c* = lim L*/p as p -> 0;
-            power activations without bias).
+            power activations; with a bias, b <= 0 and laws with a closed form).
         seed: of the search.
         restarts: starts of the search.
 
     Raises:
         InputError: no side or both, unknown symbols in the claim, a model with symbols, or of="sparse" for an
-            activation that is no power or a model with a bias.
+            activation that is no power, or a bias under a law without closed form.
     """
     if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 1:
         raise InputError(f"restarts={restarts!r} must be an integer >= 1")
@@ -106,7 +107,7 @@ def _require_checkable(model: ToyModel, of: str) -> None:
             "of='loss' and a density"
         )
     if model.bias:
-        raise InputError("of='sparse' is about models without bias; use ToyModel(..., bias=False), or of='loss'")
+        require_biased_setting(model)
 
 
 def _check_derived(bound: Bound, seed: int, restarts: int) -> Verdict:

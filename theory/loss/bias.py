@@ -58,7 +58,9 @@ def biased_sparse_coefficient(model: ToyModel, W: Any, b: Any) -> sympy.Expr | f
         return sparse_coefficient(model.replace(bias=False), weights)
     if any(value > 0 for value in biases):
         worst = max(biases)
-        raise InputError(f"b has the entry {worst} > 0: empty inputs cost sigma(b)^2 > 0, so L/p has no limit as p -> 0")
+        raise InputError(
+            f"b has the entry {worst} > 0: empty inputs cost sigma(b)^2 > 0, so L/p has no limit as p -> 0"
+        )
     known = threshold_law(model.law, model.activation)
     shares = model.importances if model.n_features.is_number else (model.importance,) * n
     if isinstance(weights, sympy.MatrixBase) and not isinstance(biases, np.ndarray):

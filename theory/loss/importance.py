@@ -154,4 +154,6 @@ def _interchangeable(W: np.ndarray, b: np.ndarray) -> bool:
     gram = np.sort(W.T @ W, axis=1)
     norms = np.linalg.norm(W, axis=0)
     same_bias = np.allclose(b, b[0], rtol=1e-9)
-    return bool(same_bias and np.allclose(norms, norms[0], rtol=1e-9) and np.allclose(gram, gram[0], rtol=1e-9, atol=1e-9))
+    return bool(
+        same_bias and np.allclose(norms, norms[0], rtol=1e-9) and np.allclose(gram, gram[0], rtol=1e-9, atol=1e-9)
+    )

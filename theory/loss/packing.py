@@ -7,8 +7,8 @@ psi and phi as in `threshold`. Over all norms a pair of features with cosine rho
 and F falls in S. Sort the thresholds into levels 0 = T_0 < T_1 < ... < T_K; level k holds T_(k-1) <= tau <= T_k. Given
 profiles w_q >= 0 on the levels and positive definite h_q = sum_l h_ql P_l with
     sum_q w_qk w_ql h_q(rho) <= F(S_kl, rho),  S_kl^2 >= T_k T_l,
-Delsarte's argument and sum_q h_q0 (sum_j w_q gamma_j)^2 >= sum_q [2 y_q sum_j w_q gamma_j - y_q^2/h_q0] leave one feature
-at a time. If each costs at least v on every level, and d(T_K) >= v, then c* >= n v - sum_q y_q^2/h_q0.
+Delsarte's argument and sum_q h_q0 (sum_j w_q gamma_j)^2 >= sum_q [2 y_q sum_j w_q gamma_j - y_q^2/h_q0] leave one
+feature at a time. If each costs at least v on every level, and d(T_K) >= v, then c* >= n v - sum_q y_q^2/h_q0.
 
 Source: docs/theory.md, T11(e).
 """
@@ -74,7 +74,7 @@ class PackingCertificate:
             return "profiles, kernels and multipliers do not match"
         if self.exponent < 1 or self.m < 1 or not self.levels:
             return "the exponent must be an integer >= 1, m >= 1, and there must be a level"
-        if list(self.levels) != sorted(set(self.levels)) or not 0 < self.levels[0] or not self.levels[-1] < 1:
+        if list(self.levels) != sorted(set(self.levels)) or not self.levels[0] > 0 or not self.levels[-1] < 1:
             return "the levels do not increase within (0, 1)"
         if any(value < 0 for row in (*self.profiles, *self.kernels, self.multipliers) for value in row):
             return "a profile, a multiplier or a Gegenbauer coefficient is negative"
@@ -118,7 +118,7 @@ class PackingCertificate:
         return total
 
     def _every_feature_pays(self, k: int) -> bool:
-        """(mu_2 - v)(phi - eta) > (psi - Y)^2 on the level, which makes mu_2 - 2 gamma (psi-Y) + gamma^2 (phi-eta) >= v."""
+        """(mu_2 - v)(phi - eta) > (psi - Y)^2 there: then mu_2 - 2 gamma (psi - Y) + gamma^2 (phi - eta) >= v."""
         a = self.exponent
         low = self.levels[k - 1] if k else Fraction(0)
         eta = sum(self._kernel(k, k), Fraction(0))
@@ -141,8 +141,9 @@ class PackingCertificate:
             return True
         start = _root_above(self.levels[k] * self.levels[other])
         if self.m == 1:
-            ends = [Fraction(1), Fraction(-1)]
-            return all(_at(kernel, t) <= (_floor_at_one(start, self.exponent) if t > 0 or self.two_sided else 0) for t in ends)
+            aligned = _floor_at_one(start, self.exponent)
+            opposite = aligned if self.two_sided else Fraction(0)
+            return _at(kernel, Fraction(1)) <= aligned and _at(kernel, Fraction(-1)) <= opposite
         negative = [-value for value in kernel]
         # An even kernel is checked on [0, 1] alone.
         if not is_positive(negative, Fraction(0) if self.two_sided else Fraction(-1), start):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ _TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_toleranc
 
 @cache
 def best_packing_certificate(
-    n: int, m: int, exponent: int = 1, two_sided: bool = False, levels: int = 6, degree: int = 10
+    n: int, m: int, exponent: int = 1, two_sided: bool = False, levels: int = 4, degree: int = 10
 ) -> PackingCertificate | None:
     """The best certificate found for n features over a few choices of the last level; None where none is positive.
 
@@ -42,7 +43,7 @@ def best_packing_certificate(
     """
     coarse: list[tuple[float, float]] = []
     for top in _TOPS:
-        found = _Program(n, m, exponent, two_sided, _even_levels(top, min(levels, 3)), degree).solve(12)
+        found = _Program(n, m, exponent, two_sided, _even_levels(top, 2), degree).solve(12)
         coarse.append((-np.inf if found is None else found[0], top))
     _, top = max(coarse)
     # Finer levels can tell more thresholds apart, so the best last level moves up with their number.
@@ -83,9 +84,7 @@ def search_packing_certificate(
 class _Program:
     """The convex program over kernels h (Q, D), multipliers y (Q), the loss v and the discounts z (Q)."""
 
-    def __init__(
-        self, n: int, m: int, exponent: int, two_sided: bool, levels: tuple[Fraction, ...], degree: int
-    ):
+    def __init__(self, n: int, m: int, exponent: int, two_sided: bool, levels: tuple[Fraction, ...], degree: int):
         self.n, self.m, self.a, self.two_sided, self.levels = n, m, exponent, two_sided, levels
         self.edges = np.array([0.0, *(float(t) for t in levels)])
         self.profiles = _profiles(levels)
@@ -93,7 +92,7 @@ class _Program:
         top = min(degree, 1) if m == 1 else degree
         self.degrees = np.arange(0, top + 1, 2 if two_sided else 1)
         self.count, self.size = len(levels), len(self.degrees)
-        self.pairs = [(k, l) for k in range(self.count) for l in range(k, self.count)]
+        self.pairs = list(combinations_with_replacement(range(self.count), 2))
         # What grids overlook between their points, and rounding; small against the mean of a kernel, about 1/n.
         self.margin = 1e-4 / n
         q = len(self.profiles)
@@ -113,10 +112,8 @@ class _Program:
         start = np.sqrt(self.edges[k + 1] * self.edges[other + 1])
         ratio = start / np.maximum(size, 1e-9)
         equal = np.maximum(1 - ratio, 0.0) ** p / p
-        if self.a == 1:
-            beyond = (1 + ratio) ** 2 * (1 - 2 * ratio) / 6
-        else:
-            beyond = np.maximum((1 - 1 / p) ** p / p, equal / 2)
+        relu = (1 + ratio) ** 2 * (1 - 2 * ratio) / 6
+        beyond = relu if self.a == 1 else np.maximum((1 - 1 / p) ** p / p, equal / 2)
         return np.where(size > start, size ** (2 * self.a) * np.where(ratio < 1 / p, beyond, equal), 0.0)
 
     def basis(self, t: np.ndarray) -> np.ndarray:
@@ -175,7 +172,9 @@ class _Program:
         cuts = self.first_rows()
         q, mu_2 = len(self.w), 1 / 3
         last = float(self.distortion(self.edges[-1]))
-        box = [(4 * self.margin, None), *[(0, None)] * (self.at_y - 1)] + [(0, mu_2)] * q + [(0, last)] + [(0, None)] * q
+        box = (
+            [(4 * self.margin, None), *[(0, None)] * (self.at_y - 1)] + [(0, mu_2)] * q + [(0, last)] + [(0, None)] * q
+        )
         objective = np.zeros(self.width)
         objective[self.at_v], objective[self.at_z :] = -self.n, 1.0
         best: tuple[float, np.ndarray, np.ndarray] | None = None
@@ -229,17 +228,17 @@ class _Program:
             return np.empty(0)
         t = self.grid(600)
         over = (self.weights(k, other) @ h) @ self.basis(t) - self.floor(k, other, t)
-        inner = np.flatnonzero((over[1:-1] >= over[:-2]) & (over[1:-1] >= over[2:]) & (over[1:-1] > -self.margin / 4)) + 1
-        return t[inner]
+        middle = over[1:-1]
+        return t[1:-1][(middle >= over[:-2]) & (middle >= over[2:]) & (middle > -self.margin / 4)]
 
     def excess(self, h: np.ndarray) -> float:
         """The most by which a kernel exceeds its floor on a grid far finer than the peaks are searched on."""
         t = self.grid(5000)
         values = self.basis(t)
-        return float(max(((self.weights(k, l) @ h) @ values - self.floor(k, l, t)).max() for k, l in self.pairs))
+        return float(max(((self.weights(*pair) @ h) @ values - self.floor(*pair, t)).max() for pair in self.pairs))
 
     def exact(self, h: np.ndarray, y: np.ndarray, shift: float, slack: float) -> PackingCertificate | None:
-        """Rational kernels, lowered by `shift`, and the loss that they make every feature pay, less the share `slack`."""
+        """Rational kernels, lowered by `shift`, and the loss that every feature then pays, less the share `slack`."""
         lowered = np.maximum(h, 0.0)
         # The first profile is 1 on every level, so it lowers the kernels of all pairs at once.
         lowered[0, 0] -= shift
@@ -249,7 +248,7 @@ class _Program:
         used = [i for i in range(len(y)) if lowered[i].max() > 0]
         v, _ = self.paid(lowered, np.where(y > 1e-12, y, 0.0))
         v = min(v, self.distortion(self.edges[-1])) * (1 - slack)
-        if not 0 < v:
+        if not v > 0:
             return None
         kernels = []
         for i in used:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import comb, lcm
 
 __all__ = ["is_positive", "multiplied", "shifted_power"]
@@ -67,7 +68,7 @@ def _halved(row: list[int]) -> tuple[list[int], list[int]]:
     degree = len(row) - 1
     left, right = [row[0] << degree], [row[-1] << degree]
     for step in range(1, degree + 1):
-        row = [a + b for a, b in zip(row, row[1:], strict=False)]
+        row = [a + b for a, b in pairwise(row)]
         left.append(row[0] << (degree - step))
         right.append(row[-1] << (degree - step))
     return left, right[::-1]

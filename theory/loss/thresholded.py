@@ -174,15 +174,13 @@ def _applies(model: ToyModel) -> bool:
     """Only models with a bias: without one no construction here is allowed."""
     if not (model.bias and model.is_homogeneous and has_thresholds(model)):
         return False
-    law, exponent = model.law, model.activation.power_form.exponent  # type: ignore[union-attr]
+    law, exponent = model.law, model.activation.power_form.exponent
     return law.name in ("uniform", "binary", "exponential") or (
         law.name == "beta" and exponent.is_Integer and all(p.is_Integer for p in law.parameters)
     )
 
 
-def _sparse(
-    model: ToyModel, name: str, expr: sympy.Expr, steps: tuple[Step, ...], source: str, **more: Any
-) -> Bound:
+def _sparse(model: ToyModel, name: str, expr: sympy.Expr, steps: tuple[Step, ...], source: str, **more: Any) -> Bound:
     return Bound(
         name=name,
         side="upper",
@@ -308,7 +306,7 @@ def _code_remainder(model: ToyModel) -> Bound | None:
     blocks = best_thresholded_blocks(model) if _applies(model) else None
     if blocks is None or int(model.n_features) > _LARGEST_REMAINDER:
         return None
-    n, p, a = model.n_features, model.density, model.activation.power_form.exponent  # type: ignore[union-attr]
+    n, p, a = model.n_features, model.density, model.activation.power_form.exponent
     mu_2 = model.law.absolute_moment(2)
     dropped = n - sum(block.code.n for block in blocks)
     coefficient = sympy.Add(*(block.coefficient for block in blocks)) + dropped * mu_2

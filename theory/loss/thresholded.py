@@ -41,7 +41,8 @@ class ThresholdedCode:
         tau: threshold -b/g, rational.
         gain: g^a at the best norm, for sigma(z) = (z)_+^a with factor 1, exact.
         coefficient: c(W, b) of the block, exact: n mu_2 - kappa_tau n/sum_j f_tau(cos_1j).
-        output: sum_ij E sigma(G_ij U)^2 without the threshold, an upper bound on E |x_hat|^2, exact.
+        output: at least sum_ij E sigma(G_ij U)^2 without the threshold, which is at least E |x_hat|^2, exact.
+        kept: how many vectors of the code are used; below its size, `coefficient` and `output` are means over subsets.
     """
 
     code: Code
@@ -49,21 +50,35 @@ class ThresholdedCode:
     gain: sympy.Expr
     coefficient: sympy.Expr
     output: sympy.Expr
+    kept: int
 
     def weights(self, known: ThresholdLaw) -> tuple[np.ndarray, np.ndarray]:
         """(W, b) of the block as floats, shapes (m, n) and (n,)."""
         g = (float(self.gain) / float(known.scale)) ** (1 / float(known.exponent))
-        vectors = np.array([[float(v) for v in vector] for vector in self.code.vectors]).T
-        return np.sqrt(g) * vectors, np.full(self.code.n, -float(self.tau) * g)
+        vectors = np.array([[float(v) for v in vector] for vector in self.code.vectors])
+        cosines = vectors @ vectors.T
+        size = np.abs(cosines) if known.is_two_sided else np.maximum(cosines, 0.0)
+        ratio = float(self.tau) / np.maximum(size, 1e-12)
+        spent = size ** (2 * float(known.exponent)) * known.values(known.cost, ratio)
+        np.fill_diagonal(spent, 0.0)
+        left = list(range(self.code.n))
+        # Removing the vector that interferes most leaves at most the mean over all subsets of one fewer.
+        while len(left) > self.kept:
+            shares = spent[np.ix_(left, left)].sum(axis=1)
+            left.pop(int(np.argmax(np.round(shares, 9))))
+        return np.sqrt(g) * vectors[left].T, np.full(self.kept, -float(self.tau) * g)
 
 
-def best_threshold(found: Code, activation: Any = "relu", law: Any = "uniform") -> tuple[float, float]:
+def best_threshold(
+    found: Code, activation: Any = "relu", law: Any = "uniform", kept: int | None = None
+) -> tuple[float, float]:
     """(tau, c): the best common threshold of a code with equal norms, and c = n mu_2 - kappa_tau n/sum_j f_tau there.
 
     Args:
         found: a code whose inner products are the same from every vector.
         activation: a rectified power.
         law: of an active feature.
+        kept: how many of its vectors to use, all by default; with fewer, c is that of the mean over subsets.
 
     Raises:
         InputError: no rectified power, a law without closed form, or a code without a single distribution.
@@ -74,7 +89,7 @@ def best_threshold(found: Code, activation: Any = "relu", law: Any = "uniform") 
 
     known = threshold_law(law, activation)
     top = 4.0 if known.upper is sympy.oo else float(known.upper)
-    loss = _float_loss(found, known)
+    loss = _float_loss(found, known, found.n if kept is None else kept)
     grid = np.linspace(0, top, 81)[:-1]
     values = np.array([loss(tau) for tau in grid])
     best = int(np.argmin(values))
@@ -83,23 +98,27 @@ def best_threshold(found: Code, activation: Any = "relu", law: Any = "uniform") 
     return (float(polished.x), float(polished.fun)) if polished.fun < values[best] else (grid[best], values[best])
 
 
-def _float_loss(found: Code, known: ThresholdLaw) -> Callable[[float], float]:
+def _float_loss(found: Code, known: ThresholdLaw, kept: int) -> Callable[[float], float]:
     cosines = np.array([float(x) for x in found.distribution])
     counts = np.array(list(found.distribution.values()), dtype=float)
     cosines = np.abs(cosines) if known.is_two_sided else cosines
+    others = (kept - 1) / (found.n - 1) if found.n > 1 else 0.0
+    counts = np.where(cosines > 1 - 1e-12, 1 + (counts - 1) * others, counts * others)
     counts, cosines = counts[cosines > 1e-12], cosines[cosines > 1e-12]
     a, share, mu_2 = float(known.exponent), float(known.share), float(known.second_moment)
 
     def loss(tau: float) -> float:
         psi = known.values(known.gain, np.array([tau]))[0]
         spent = counts @ (cosines ** (2 * a) * known.values(known.cost, tau / cosines))
-        return found.n * (mu_2 - share * psi**2 / spent) if spent > 0 else found.n * mu_2
+        return kept * (mu_2 - share * psi**2 / spent) if spent > 0 else kept * mu_2
 
     return loss
 
 
-def thresholded_code(found: Code, tau: Any, activation: Any = "relu", law: Any = "uniform") -> ThresholdedCode:
-    """The code at the given exact threshold and its best common norm, with its exact loss.
+def thresholded_code(
+    found: Code, tau: Any, activation: Any = "relu", law: Any = "uniform", kept: int | None = None
+) -> ThresholdedCode:
+    """The code, or `kept` of its vectors, at the given exact threshold and its best common norm, with its exact loss.
 
     Raises:
         InputError: as `best_threshold`, or a threshold beyond the support of the law.
@@ -107,10 +126,11 @@ def thresholded_code(found: Code, tau: Any, activation: Any = "relu", law: Any =
     Source: docs/theory.md, T11(c).
     """
     known = threshold_law(law, activation)
-    tau = sympy.sympify(tau)
-    interference = sympy.Add(
-        *(count * threshold_kernel(x, tau, activation, law) for x, count in found.distribution.items())
-    )
+    tau, used = sympy.sympify(tau), found.n if kept is None else kept
+    # On average over subsets every other vector of the code is there with this probability.
+    others = sympy.Rational(used - 1, found.n - 1) if found.n > 1 else sympy.Integer(0)
+    weights = {x: (1 + (count - 1) * others if x == 1 else count * others) for x, count in found.distribution.items()}
+    interference = sympy.Add(*(count * threshold_kernel(x, tau, activation, law) for x, count in weights.items()))
     psi, phi = known.psi(tau), known.phi(tau)
     gain = psi / (phi * interference)
     positive = [
@@ -119,20 +139,25 @@ def thresholded_code(found: Code, tau: Any, activation: Any = "relu", law: Any =
         if known.is_two_sided or x.evalf() > 0
     ]
     raw = sympy.Add(*(count * x ** (2 * known.exponent) for x, count in positive))
-    coefficient = found.n * (known.second_moment - known.share * psi**2 / (phi * interference))
-    return ThresholdedCode(
-        found, tau, gain, coefficient, found.n * known.share * known.phi(sympy.Integer(0)) * gain**2 * raw
-    )  # fmt: skip
+    coefficient = used * (known.second_moment - known.share * psi**2 / (phi * interference))
+    output = used * known.share * known.phi(sympy.Integer(0)) * gain**2 * raw
+    return ThresholdedCode(found, tau, gain, coefficient, output, used)
 
 
 @cache
-def _best_code(found: Code, activation: Any, law: Any) -> ThresholdedCode:
-    tau, _ = best_threshold(found, activation, law)
-    return thresholded_code(found, sympy.Rational(round(tau * _DENOMINATOR), _DENOMINATOR), activation, law)
+def _best_code(found: Code, kept: int, activation: Any, law: Any) -> ThresholdedCode:
+    tau, _ = best_threshold(found, activation, law, kept)
+    return thresholded_code(found, sympy.Rational(round(tau * _DENOMINATOR), _DENOMINATOR), activation, law, kept)
+
+
+@cache
+def _saved(found: Code, kept: int, activation: Any, law: Any) -> float:
+    """What `kept` vectors of a code take off the loss of as many features."""
+    return kept * float(law.absolute_moment(2)) - best_threshold(found, activation, law, kept)[1]
 
 
 def best_thresholded_blocks(model: ToyModel) -> tuple[ThresholdedCode, ...] | None:
-    """Thresholded famous codes in orthogonal blocks with the smallest c for n features in m dimensions.
+    """Thresholded famous codes, or parts of them, in orthogonal blocks: the smallest c for n features in m dimensions.
 
     Features that no block takes are dropped. None where n or m is a symbol or too large to search.
     """
@@ -140,31 +165,29 @@ def best_thresholded_blocks(model: ToyModel) -> tuple[ThresholdedCode, ...] | No
     if not (n.is_number and m.is_number) or model.activation.parameters or int(m) > _LARGEST_M:
         return None
     kernel = sparse_constants(model.law, model.activation).kernel
-    mu_2 = float(model.law.absolute_moment(2))
-    table: dict[tuple[int, int], tuple[float, tuple[Code, ...]]] = {}
-    worth = {
-        found: found.n * mu_2 - best_threshold(found, model.activation, model.law)[1]
-        for found in blocks_that_fit(min(int(n), _LARGEST_SEARCH), min(int(m), 8), kernel)
-    }
+    codes = blocks_that_fit(min(2 * int(n), _LARGEST_SEARCH), min(int(m), 8), kernel)
+    table: dict[tuple[int, int], tuple[float, tuple[tuple[Code, int], ...]]] = {}
 
-    def best(features: int, dimensions: int) -> tuple[float, tuple[Code, ...]]:
-        """The most that can be taken off n mu_2, and the blocks that do."""
+    def best(features: int, dimensions: int) -> tuple[float, tuple[tuple[Code, int], ...]]:
+        """The most that can be taken off n mu_2, and the (codes, vectors used) that do."""
         if features <= 0 or dimensions <= 0:
             return 0.0, ()
         key = (features, dimensions)
         if key not in table:
-            choices: list[tuple[float, tuple[Code, ...]]] = [(0.0, ())]
-            for block, saved in worth.items():
-                if block.n <= features and block.m <= dimensions:
-                    rest, others = best(features - block.n, dimensions - block.m)
-                    choices.append((saved + rest, (block, *others)))
+            choices: list[tuple[float, tuple[tuple[Code, int], ...]]] = [(0.0, ())]
+            for block in codes:
+                if block.m <= dimensions:
+                    kept = min(block.n, features)
+                    rest, others = best(features - kept, dimensions - block.m)
+                    saved = _saved(block, kept, model.activation, model.law)
+                    choices.append((saved + rest, ((block, kept), *others)))
             # Of equally good choices the one with fewer blocks, so that the result does not depend on rounding.
             table[key] = max(choices, key=lambda choice: (round(choice[0], 12), -len(choice[1])))
         return table[key]
 
     _, blocks = best(min(int(n), _LARGEST_SEARCH), int(m))
-    ordered = sorted(blocks, key=lambda block: (-block.m, -block.n))
-    return tuple(_best_code(block, model.activation, model.law) for block in ordered)
+    ordered = sorted(blocks, key=lambda choice: (-choice[0].m, -choice[0].n))
+    return tuple(_best_code(block, kept, model.activation, model.law) for block, kept in ordered)
 
 
 # --- the bounds ------------------------------------------------------------------------------------------------------
@@ -217,10 +240,10 @@ def _code_sparse(model: ToyModel) -> Bound | None:
     blocks = best_thresholded_blocks(model) if _applies(model) else None
     if blocks is None:
         return None
-    n, taken = model.n_features, sum(block.code.n for block in blocks)
+    n, taken = model.n_features, sum(block.kept for block in blocks)
     dropped = n - taken
     expr = sympy.Add(*(block.coefficient for block in blocks)) + dropped * model.law.absolute_moment(2)
-    named = " ⊕ ".join(f"{block.code.name} at tau = {float(block.tau):.7g}" for block in blocks)
+    named = " ⊕ ".join(f"{_part(block)}{block.code.name} at tau = {float(block.tau):.7g}" for block in blocks)
     steps = (
         Step(f"{named}; {dropped} features dropped: each block's c from its exact inner products"),
         Step("orthogonal blocks do not interfere: their losses add"),
@@ -230,15 +253,19 @@ def _code_sparse(model: ToyModel) -> Bound | None:
     return _sparse(model, "threshold-code", expr, steps, "T11(c)", construction=construction, equality=equality)
 
 
+def _part(block: ThresholdedCode) -> str:
+    return "" if block.kept == block.code.n else f"{block.kept} vectors of "
+
+
 def _assembled(model: ToyModel, blocks: tuple[ThresholdedCode, ...]) -> tuple[np.ndarray, np.ndarray]:
     known = threshold_law(model.law, model.activation)
     W, b = np.zeros((int(model.n_hidden), int(model.n_features))), np.zeros(int(model.n_features))
     row = column = 0
     for block in blocks:
         inner, biases = block.weights(known)
-        W[row : row + block.code.m, column : column + block.code.n] = inner
-        b[column : column + block.code.n] = biases
-        row, column = row + block.code.m, column + block.code.n
+        W[row : row + block.code.m, column : column + block.kept] = inner
+        b[column : column + block.kept] = biases
+        row, column = row + block.code.m, column + block.kept
     return W, b
 
 
@@ -308,7 +335,7 @@ def _code_remainder(model: ToyModel) -> Bound | None:
         return None
     n, p, a = model.n_features, model.density, model.activation.power_form.exponent
     mu_2 = model.law.absolute_moment(2)
-    dropped = n - sum(block.code.n for block in blocks)
+    dropped = n - sum(block.kept for block in blocks)
     coefficient = sympy.Add(*(block.coefficient for block in blocks)) + dropped * mu_2
     output = sympy.Add(*(block.output for block in blocks))
     rest: sympy.Expr = sympy.Integer(0)

@@ -29,6 +29,7 @@ _ASSUMPTIONS = (
 # Beyond these the search takes long or its numbers grow.
 _LARGEST_M, _LARGEST_N = 400, 10**6
 _LEVELS, _LAYER_LEVELS = 4, 3
+_DENOMINATOR = 10**12
 Build = Callable[[ToyModel], Bound | None]
 
 
@@ -93,7 +94,8 @@ def _equal_packing(model: ToyModel, levels: int = _LEVELS) -> Bound | None:
         return None
     found, steps = alone, _packing_steps(model)[:1]
     if certificate is not None and certificate.bound(n) > alone:
-        found, steps = sympy.Rational(*certificate.bound(n).as_integer_ratio()), _packing_steps(model)
+        # Rounded down: the exact value has hundreds of digits.
+        found, steps = sympy.Rational(int(certificate.bound(n) * _DENOMINATOR), _DENOMINATOR), _packing_steps(model)
     else:
         certificate = None
     if model.law.is_two_sided:

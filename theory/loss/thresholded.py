@@ -85,20 +85,26 @@ def best_threshold(
 
     Source: docs/theory.md, T11(c).
     """
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import brentq
 
     known = threshold_law(law, activation)
     top = 4.0 if known.upper is sympy.oo else float(known.upper)
-    loss = _float_loss(found, known, found.n if kept is None else kept)
+    loss, slope = _float_loss(found, known, found.n if kept is None else kept)
     grid = np.linspace(0, top, 81)[:-1]
     values = np.array([loss(tau) for tau in grid])
     best = int(np.argmin(values))
-    low, high = grid[max(best - 1, 0)], min(grid[best] + top / 80, top * (1 - 1e-9))
-    polished = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-11})
-    return (float(polished.x), float(polished.fun)) if polished.fun < values[best] else (grid[best], values[best])
+    low, high = float(grid[max(best - 1, 0)]), min(float(grid[best]) + top / 80, top * (1 - 1e-9))
+    # A root of the derivative is found to rounding, where a minimum of the loss is found to its square root only.
+    if slope(low) < 0 < slope(high):
+        tau = float(brentq(slope, low, high, xtol=1e-15))
+        return tau, loss(tau)
+    return float(grid[best]), float(values[best])
 
 
-def _float_loss(found: Code, known: ThresholdLaw, kept: int) -> Callable[[float], float]:
+def _float_loss(
+    found: Code, known: ThresholdLaw, kept: int
+) -> tuple[Callable[[float], float], Callable[[float], float]]:
+    """The loss of a code as a function of its threshold, and a function with the sign of its derivative."""
     cosines = np.array([float(x) for x in found.distribution])
     counts = np.array(list(found.distribution.values()), dtype=float)
     cosines = np.abs(cosines) if known.is_two_sided else cosines
@@ -106,13 +112,21 @@ def _float_loss(found: Code, known: ThresholdLaw, kept: int) -> Callable[[float]
     counts = np.where(cosines > 1 - 1e-12, 1 + (counts - 1) * others, counts * others)
     counts, cosines = counts[cosines > 1e-12], cosines[cosines > 1e-12]
     a, share, mu_2 = float(known.exponent), float(known.share), float(known.second_moment)
+    d_gain, d_cost = sympy.diff(known.gain, known.symbol), sympy.diff(known.cost, known.symbol)
+    at = lambda expr, s: float(known.values(expr, np.array([s]))[0])  # noqa: E731
+
+    def spent(tau: float) -> float:
+        return float(counts @ (cosines ** (2 * a) * known.values(known.cost, tau / cosines)))
 
     def loss(tau: float) -> float:
-        psi = known.values(known.gain, np.array([tau]))[0]
-        spent = counts @ (cosines ** (2 * a) * known.values(known.cost, tau / cosines))
-        return kept * (mu_2 - share * psi**2 / spent) if spent > 0 else kept * mu_2
+        cost = spent(tau)
+        return kept * (mu_2 - share * at(known.gain, tau) ** 2 / cost) if cost > 0 else kept * mu_2
 
-    return loss
+    def slope(tau: float) -> float:
+        d_spent = float(counts @ (cosines ** (2 * a - 1) * known.values(d_cost, tau / cosines)))
+        return at(known.gain, tau) * d_spent - 2 * at(d_gain, tau) * spent(tau)
+
+    return loss, slope
 
 
 def thresholded_code(

@@ -1,6 +1,7 @@
 """Figures that set theory, computation and trained networks side by side; each takes an optional Axes."""
 
 from verify.plots.agreement import RoutePair, route_agreement
+from verify.plots.bias_capacity import bias_capacity
 from verify.plots.dataset import theory_against_experiment
 from verify.plots.density import DensityPanel, excess_of_training, loss_per_density, loss_per_density_figure
 from verify.plots.intervals import IntervalPanel, sparse_interval, sparse_interval_figure
@@ -14,6 +15,7 @@ __all__ = [
     "SymmetryRow",
     "as_png",
     "as_svg",
+    "bias_capacity",
     "excess_of_training",
     "loss_per_density",
     "loss_per_density_figure",

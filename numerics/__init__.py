@@ -1,6 +1,7 @@
 """The value of any expectation, with an error that can be trusted."""
 
 from numerics.best_configuration import BestConfiguration, best_configuration
+from numerics.biased_optimum import BiasedOptimum, minimise_biased_coefficient
 from numerics.compile import compile_activation, compile_expression
 from numerics.estimate import Estimate
 from numerics.exact import exact_loss
@@ -11,6 +12,7 @@ from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
 
 __all__ = [
     "BestConfiguration",
+    "BiasedOptimum",
     "Estimate",
     "Optimum",
     "SparseOptimum",
@@ -19,6 +21,7 @@ __all__ = [
     "compile_expression",
     "exact_loss",
     "expected_loss",
+    "minimise_biased_coefficient",
     "minimise_loss",
     "minimise_sparse_coefficient",
     "population_loss",

@@ -13,7 +13,7 @@ from numerics.setting import Array
 from theory import InputError, ToyModel
 from theory.loss.capacity import sparse_constants
 
-__all__ = ["SparseOptimum", "minimise_sparse_coefficient"]
+__all__ = ["SparseOptimum", "minimise_sparse_coefficient", "starting_weights"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def minimise_sparse_coefficient(model: ToyModel, restarts: int = 32, seed: int =
         value, gradient = log_inverse_capacity(W, exponent, negative, importances)
         return value, gradient.reshape(flat.shape)
 
-    starts = _starts(n, m, restarts, np.random.default_rng(seed))
+    starts = starting_weights(n, m, restarts, np.random.default_rng(seed))
     result = lbfgs(objective, starts.reshape(restarts, -1), steps, gradient_tolerance=1e-13)
     order = np.argsort(result.value, kind="stable")
     best = result.x[order[0]].reshape(m, n)
@@ -87,7 +87,7 @@ def minimise_sparse_coefficient(model: ToyModel, restarts: int = 32, seed: int =
     return SparseOptimum(W, coefficient, float(capacities[0]), capacities, model, seed)
 
 
-def _starts(n: int, m: int, restarts: int, rng: np.random.Generator) -> Array:
+def starting_weights(n: int, m: int, restarts: int, rng: np.random.Generator) -> Array:
     """Orthonormal, antipodal and (in the plane) regular directions with a little noise, then random ones; (S, m, n)."""
     base = np.eye(m)[:, np.arange(n) % m]
     turns = np.where((np.arange(n) // m) % 2 == 0, 1.0, -1.0)

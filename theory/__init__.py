@@ -4,11 +4,13 @@ from theory.activations import Activation, PowerForm, power, rectified_power, si
 from theory.arguments import InputError
 from theory.bound import Bound, Step
 from theory.features import FeatureLaw, beta, binary, exponential, feature_law, half_normal, uniform
+from theory.loss.bias import bias_derivative, biased_sparse_coefficient
 from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
 from theory.loss.lower_bounds import lower_bound, lower_bounds
 from theory.loss.obtuse import pair_coefficient, pair_limit
 from theory.loss.theorems import theorem, theorems
+from theory.loss.threshold import threshold_constant, threshold_distortion, threshold_kernel
 from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
@@ -33,6 +35,8 @@ __all__ = [
     "activation",
     "activation_names",
     "beta",
+    "bias_derivative",
+    "biased_sparse_coefficient",
     "binary",
     "capacity",
     "effective_dimension",
@@ -57,6 +61,9 @@ __all__ = [
     "sparse_optimum",
     "theorem",
     "theorems",
+    "threshold_constant",
+    "threshold_distortion",
+    "threshold_kernel",
     "uniform",
     "upper_bound",
     "upper_bounds",

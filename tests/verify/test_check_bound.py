@@ -271,7 +271,7 @@ def test_bad_claims(arguments, message):
             "symbols a",
         ),
         (ToyModel(5, 2, "tanh"), {"lower": "0", "of": "sparse"}, "power activation"),
-        (ToyModel(5, 2, "relu", bias=True), {"lower": "0", "of": "sparse"}, "bias"),
+        (ToyModel(5, 2, "relu", law="half-normal", bias=True), {"lower": "0", "of": "sparse"}, "closed form"),
         (ToyModel(2, 1, "relu", density=[0.1, 0.2]), {"lower": "p", "of": "loss"}, "p"),
         ("relu", {"lower": "0"}, "Bound"),
         (theory.lower_bound(LINES, of="sparse"), {"lower": "0"}, "itself"),

@@ -13,6 +13,7 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
+from theory.loss.biased_lower import bias_dies_out, biased_first_order, one_sign, packing, with_bias
 from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
@@ -88,7 +89,11 @@ def _why_none(model: ToyModel) -> str:
     if isinstance(model.density, tuple):
         return ": the bounds need one density for all features"
     if model.bias:
-        return ": with a bias only the rank bound of monomials is known (the no-bias bounds do not hold)"
+        if bias_dies_out(model):
+            return ": with a bias and p > 0 only the rank bound of monomials is known (the no-bias bounds do not hold)"
+        return (
+            ": with a bias only uniform features and integer exponents, n > 2m, have one (no-bias bounds do not hold)"
+        )
     return ""
 
 
@@ -269,6 +274,8 @@ def _first_order(model: ToyModel, name: str | None = None) -> Bound | None:
     sparse = _best_sparse(model) if name is None else _BUILDERS["sparse"][name](model)
     if sparse is None:
         return None
+    if model.bias:
+        return biased_first_order(model, sparse, name or "first-order")
     p, n = model.density, model.n_features
     return Bound(
         name=name or "first-order",
@@ -395,13 +402,15 @@ def _binomial(top: sympy.Expr, bottom: sympy.Expr) -> sympy.Expr:
 
 _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
     "sparse": {
-        "sidelnikov": _sparse_by("sidelnikov", "T3(a)"),
-        "relu-capacity": _sparse_by("relu-capacity", "T5(e)"),
-        "linear-programming": _linear_programming,
-        "three-point": _three_point,
-        "cardinality": _sparse_by("cardinality", "T3"),
-        "layer-cake": _best_layers,
-        "water-filling": _water_filling,
+        "sidelnikov": with_bias(_sparse_by("sidelnikov", "T3(a)")),
+        "relu-capacity": with_bias(_sparse_by("relu-capacity", "T5(e)")),
+        "linear-programming": with_bias(_linear_programming),
+        "three-point": with_bias(_three_point),
+        "cardinality": with_bias(_sparse_by("cardinality", "T3")),
+        "layer-cake": with_bias(_best_layers),
+        "water-filling": with_bias(_water_filling),
+        "packing": packing,
+        "one-sign": one_sign,
     },
     "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank, "obtuse": obtuse_loss},
 }

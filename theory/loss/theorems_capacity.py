@@ -21,8 +21,9 @@ _NEAR, _FAR = (_ROOT_5 - 1) / 4, -(_ROOT_5 + 1) / 4
 
 def capacity_theorems() -> tuple[Theorem, ...]:
     """T5 and its parts."""
-    open_growth, tightness = _open()
-    return (_delsarte_yudin(), _minorants(), _pentagon(), _not_twice(), tightness, _closed_form(), open_growth)
+    open_growth, triples, tightness = _open()
+    closed = (_delsarte_yudin(), _minorants(), _pentagon(), _not_twice(), tightness, _closed_form())
+    return (*closed, open_growth, triples)
 
 
 def _delsarte_yudin() -> Theorem:
@@ -245,6 +246,9 @@ def _closed_form() -> Theorem:
     )
 
 
+_U3, _V3, _T3 = sympy.symbols("u v t", real=True)
+
+
 def _open() -> tuple[Theorem, ...]:
     return (
         Theorem(
@@ -263,6 +267,30 @@ def _open() -> tuple[Theorem, ...]:
                 Step("blocks of five dimensions add: K* >= (80/7)/5 per dimension", equals(_q(80, 7) / 5, _q(16, 7))),
             ),
             bounds=("relu-capacity", "code"),
+        ),
+        Theorem(
+            key="T5(g)",
+            title="three-point bounds on the capacity",
+            statement="if E less lambda s^3, eta s sum a_i^2 and positive semidefinite sums over triples is "
+            "nonnegative on triples, pairs and single points, K* <= 1/(lambda + eta/n) for every n.",
+            status="proved",
+            source="docs/theory.md, T5",
+            assumptions=("2a is an integer", "eta >= 0"),
+            derivation=(
+                Step(
+                    "the kernel between the parts orthogonal to z: Q_1 = t - uv, at coinciding points 1 - u^2",
+                    equals((_T3 - _U3 * _V3).subs({_T3: 1, _V3: _U3}), 1 - _U3**2),
+                ),
+                Step(
+                    "the Gram determinant is s - Q_1^2 with s = (1-u^2)(1-v^2), so |Q_1| <= sqrt(s) on real cosines",
+                    equals(
+                        (1 - _U3**2) * (1 - _V3**2) - (_T3 - _U3 * _V3) ** 2,
+                        1 + 2 * _U3 * _V3 * _T3 - _U3**2 - _V3**2 - _T3**2,
+                    ),
+                ),
+                Step("what remains is a weighted sum of squares: each certificate shows it in integer arithmetic"),
+            ),
+            bounds=("three-point",),
         ),
         Theorem(
             key="T5(d)",

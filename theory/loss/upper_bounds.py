@@ -29,6 +29,7 @@ from theory.loss.importance import has_ranked_importances, spread
 from theory.loss.lower_bounds import scale_out_steps
 from theory.loss.obtuse import has_pair_loss, unit_pairs_loss
 from theory.loss.optimised import optimised_configuration
+from theory.loss.thresholded import THRESHOLDED
 from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["UPPER_BOUNDS", "upper_bound", "upper_bounds"]
@@ -39,7 +40,7 @@ _THEORY = "docs/theory.md"
 def upper_bounds(model: ToyModel, of: str = "loss") -> list[Bound]:
     """Every upper bound known for the model, the smallest first where they are numbers.
 
-    They are achieved with b = 0, so they hold for models with a bias as well.
+    Those achieved with b = 0 hold for models with a bias as well; those that need b < 0 are given to such models only.
 
     Args:
         model: any toy model; n, m, p may be symbols.
@@ -413,7 +414,7 @@ def _remainder(model: ToyModel) -> Bound | None:
         return None
     if model.n_features.free_symbols or model.n_hidden.free_symbols or model.activation.parameters:
         return None
-    best = upper_bounds(model.replace(importance=1), of="sparse")[0]
+    best = upper_bounds(model.replace(importance=1, bias=False), of="sparse")[0]
     n, p, a = model.n_features, model.density, constants.kernel.exponent
     gained = n * constants.second_moment - best.expr
     if int(n) > 200:
@@ -456,6 +457,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
             "random-bases": _random_bases_sparse,
             "random-directions": _random_directions_sparse,
             "orthonormal": _orthonormal_sparse,
+            **THRESHOLDED["sparse"],
         },
         "loss": {
             "antipodal": _antipodal_loss,
@@ -464,6 +466,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
             "random-directions": _random_directions_loss,
             "orthonormal": _orthonormal_loss,
             "remainder": _remainder,
+            **THRESHOLDED["loss"],
         },
     }.items()
 }

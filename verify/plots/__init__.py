@@ -2,6 +2,7 @@
 
 from verify.plots.agreement import RoutePair, route_agreement
 from verify.plots.atlas import atlas, atlas_panel
+from verify.plots.bias_capacity import bias_capacity
 from verify.plots.dataset import theory_against_experiment
 from verify.plots.density import DensityPanel, excess_of_training, loss_per_density, loss_per_density_figure
 from verify.plots.intervals import IntervalPanel, sparse_interval, sparse_interval_figure
@@ -17,6 +18,7 @@ __all__ = [
     "as_svg",
     "atlas",
     "atlas_panel",
+    "bias_capacity",
     "excess_of_training",
     "loss_per_density",
     "loss_per_density_figure",

@@ -7,6 +7,7 @@ from theory.features import FeatureLaw, beta, binary, exponential, feature_law, 
 from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
 from theory.loss.lower_bounds import lower_bound, lower_bounds
+from theory.loss.phase import PHASES, Phase, phase
 from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
@@ -17,12 +18,14 @@ from theory.toy_model import DENSITY, ToyModel
 __all__ = [
     "DENSITY",
     "GROUP_KEYS",
+    "PHASES",
     "Activation",
     "Bound",
     "FeatureLaw",
     "InputError",
     "Intertwiner",
     "MatrixGroup",
+    "Phase",
     "PowerForm",
     "Step",
     "ToyModel",
@@ -44,6 +47,7 @@ __all__ = [
     "lower_bound",
     "lower_bounds",
     "optimal_scale",
+    "phase",
     "power",
     "rectified_power",
     "signed_power",

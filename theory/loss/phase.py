@@ -38,7 +38,7 @@ class Phase:
         status: "proved" (no other phase reaches the lower loss of this one, by exact arithmetic or a written proof),
             "numerical" (the smallest loss found by search) or "undecided" (two phases cannot be told apart).
         reason: a sentence.
-        ratio: an enclosure of w_2/w_1 at the optimum, or of its inverse where feature 2 leads; None where not certified.
+        ratio: an enclosure of w_2/w_1 at the optimum, or of its inverse where |w_2| > |w_1|; None where not certified.
         equation: a polynomial in s = |ratio| that vanishes at the optimum; None where the ratio is exact.
         losses: for each phase, the enclosure of its own smallest loss, where it is known.
         source: the theorem.

@@ -5,12 +5,14 @@ from numerics.estimate import Estimate
 from numerics.exact import exact_loss
 from numerics.loss import expected_loss
 from numerics.optimum import Optimum, minimise_loss
+from numerics.phase_grid import PhaseGrid, phase_grid
 from numerics.population import population_loss
 from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
 
 __all__ = [
     "Estimate",
     "Optimum",
+    "PhaseGrid",
     "SparseOptimum",
     "compile_activation",
     "compile_expression",
@@ -18,5 +20,6 @@ __all__ = [
     "expected_loss",
     "minimise_loss",
     "minimise_sparse_coefficient",
+    "phase_grid",
     "population_loss",
 ]

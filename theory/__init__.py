@@ -8,6 +8,8 @@ from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
 from theory.loss.lower_bounds import lower_bound, lower_bounds
 from theory.loss.phase import PHASES, Phase, phase
+from theory.loss.phase_boundaries import PhaseBoundary, phase_boundaries
+from theory.loss.phase_loss import pair_loss
 from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
@@ -26,6 +28,7 @@ __all__ = [
     "Intertwiner",
     "MatrixGroup",
     "Phase",
+    "PhaseBoundary",
     "PowerForm",
     "Step",
     "ToyModel",
@@ -47,7 +50,9 @@ __all__ = [
     "lower_bound",
     "lower_bounds",
     "optimal_scale",
+    "pair_loss",
     "phase",
+    "phase_boundaries",
     "power",
     "rectified_power",
     "signed_power",

@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_loss(commands)
     _add_symmetry(commands)
     _add_train(commands)
+    _add_phase(commands)
     _add_report(commands)
     return parser
 
@@ -229,6 +230,28 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds (default 8)")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the protocol's)")
     parser.add_argument("--out", dest="dataset", metavar="FILE.nc", help="also write weights and losses as NetCDF")
+
+
+def _add_phase(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "phase",
+        "compute the phase diagram of two features in one dimension, and check it against the minimised loss",
+        [
+            "--activation relu",
+            "--activation relu --bias --grid 61 --out runs/phase",
+            "--all --grid 61 --out runs/phase        # every power, with and without bias",
+        ],
+    )
+    parser.add_argument("--activation", "-a", metavar="SIGMA", help="a power: relu, power:2, rectified-power:3, ...")
+    parser.add_argument("--all", action="store_true", help="six powers, with and without bias, instead of one")
+    parser.add_argument("--bias", action="store_true", help="the model has a bias")
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument("--grid", type=int, default=41, metavar="N", help="points per axis (default 41)")
+    parser.add_argument(
+        "--check", type=int, default=4, metavar="N", help="minimise the loss at N x N points (default 4; 0 for none)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="also write the figure and the data there")
 
 
 def _add_report(commands: Any) -> None:

@@ -145,9 +145,10 @@ def _box_bound(at: _Problem, low: Array, high: Array) -> Array:
     joint -= np.maximum(-d1[0], 0) * ru**2 + at.importance * np.maximum(-d2[0], 0) * rv**2 + np.abs(by_c) * ru * rv
     alone_1 = f1 - np.abs(d1[0]) * size_1 - np.abs(d1[1]) * size_c - np.abs(d1[2]) * r1 - bend_1
     alone_2 = f2 - np.abs(d2[0]) * size_2 - np.abs(d2[1]) * size_c - np.abs(d2[2]) * r2 - bend_2
-    first = np.maximum(alone_1, _crude(at, range_1))
-    second = np.maximum(alone_2, _crude(at, range_2))
-    return np.fmax(joint, first + at.importance * second) - _ALLOWANCE
+    first = np.fmax(alone_1, _crude(at, range_1))
+    second = np.fmax(alone_2, _crude(at, range_2))
+    # Not-a-number never counts as a bound.
+    return np.nan_to_num(np.fmax(joint, first + at.importance * second), nan=-np.inf) - _ALLOWANCE
 
 
 _Range = tuple[Array, Array, Array, Array, Array, Array]
@@ -168,7 +169,8 @@ def _concavity(at: _Problem, ranges: _Range, by_g: Array, by_c: Array, by_b: Arr
             density_2 = np.where(top > 0, np.minimum(reach_2 / g_low, 0.5 / nearest), 0.0)
             alone = density_1 * (by_g * reach_1 + by_b) ** 2
             both = density_2 * (by_g * reach_2 + by_c + by_b) ** 2
-        return jump * (p * q * alone + p**2 * both)
+            # A share of 0 times an unbounded curvature is 0: at p = 1 no feature is active alone.
+            return jump * ((p * q * alone if q > 0 else 0.0) + p**2 * both)
     above = np.maximum(b_high + g_high + np.maximum(c_high, 0), 0)
     below = np.maximum(-(b_low + np.minimum(c_low, 0)), 0)
     bend = a * (a - 1) * np.maximum(at.up * above ** (a - 2) * (above > 0),

@@ -67,8 +67,8 @@ def overlap_moments(law: FeatureLaw, order: int) -> tuple[sympy.Expr, sympy.Expr
         return sympy.expand((1 - s) ** r), sympy.Integer(0)
     if law.name == "exponential":
         return sympy.factorial(r) / (1 + s), sympy.factorial(r) * s ** (r + 1) / (1 + s)
-    if law.name == "beta" and all(value.is_Integer for value in law.parameters):
-        density = law.density_of_magnitude
+    density = law.density_of_magnitude
+    if law.name == "beta" and density is not None and all(value.is_Integer for value in law.parameters):
         return _polynomial_overlap(density.subs(dict.fromkeys(density.free_symbols, _u)), r)
     raise InputError(
         f"law={law} has no rational closed form here; use uniform, binary, exponential or beta with integer "

@@ -40,7 +40,7 @@ class Phase:
         reason: a sentence.
         ratio: an enclosure of w_2/w_1 at the optimum, or of its inverse where |w_2| > |w_1|; None where not certified.
         equation: a polynomial in s = |ratio| that vanishes at the optimum; None where the ratio is exact.
-        losses: for each phase, the enclosure of its own smallest loss, where it is known.
+        losses: for each phase, an enclosure of the infimum of the loss over it, where it is known.
         source: the theorem.
     """
 
@@ -89,9 +89,13 @@ def phase(model: ToyModel) -> Phase:
     best = best_candidates(found)
     zero_map = (total * scale, total * scale)
     losses = {
-        name: tuple(_rational(scale * (total - end)) for end in reversed(candidate.saved))
+        name: (_rational(scale * (total - candidate.saved[1])), _rational(scale * (total - candidate.saved[0])))
         for name, candidate in best.items()
     }
+    # Aligned and antipodal weights come arbitrarily close to a dedicated dimension.
+    axis = min((losses[name] for name in PHASES[:2] if name in losses), default=None)
+    if axis is not None:
+        losses = {name: min(value, axis) if name in PHASES[2:] else value for name, value in losses.items()}
     if not best or all(candidate.saved[1] == 0 for candidate in best.values()):
         ends = (_rational(zero_map[0]), _rational(zero_map[1]))
         reason = "no direction has a positive gain E<x, x_hat>, so W = 0 is best"

@@ -104,6 +104,7 @@ def sector_functions(form: PowerForm, law: FeatureLaw, sector: Sector) -> tuple[
             f"law={law}: with random signs (w_1, w_2) and (w_1, -w_2) have the same loss, so aligned and antipodal are "
             "one phase; use a one-sided law"
         )
+    overlap_moments(law, 1)  # refuses a law without closed form, in the aligned sectors too
     a, s, p = int(form.exponent), RATIO, DENSITY
     c, d = form.positive, form.negative
     # The feature along the leading weight counts 1st in h = x_lead + sign s x_other.

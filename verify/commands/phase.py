@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> Output:
         from verify.plots.style import as_png
 
         folder = Path(arguments.out)
-        write_atomically(folder / "phase_diagram.json", json.dumps(data, indent=1) + "\n")
+        write_atomically(folder / "phase_diagram.json", json.dumps(data) + "\n")
         write_bytes_atomically(folder / "phase_diagram.png", as_png(phase_diagram_figure(diagrams), dpi=130))
         lines.append(f"figure and data in {folder}/phase_diagram.png and .json")
     below = [

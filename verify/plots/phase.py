@@ -95,12 +95,15 @@ def phase_diagram_figure(diagrams: Sequence[PhaseDiagram], columns: int = 3) -> 
 
 
 def _outline(axes: Axes, diagram: PhaseDiagram) -> None:
-    """The boundary between the regions, from where each row of the grid changes its phase."""
+    """The boundary of superposition, where the antipodal loss meets the smallest other one; smooth on a coarse grid."""
     grid = diagram.grid
-    # A region of its own for every phase that occurs, drawn at half a step.
-    for index in np.unique(grid.phase)[:-1]:
-        axes.contour(grid.densities, grid.importances, (grid.phase > index).astype(float), levels=[0.5], colors=[INK],
-                     linewidths=1.1)  # fmt: skip
+    pair = PHASES.index("antipodal")
+    others = np.delete(grid.losses, pair, axis=0).min(0)
+    excess = np.where(np.isfinite(grid.losses[pair]), grid.losses[pair] / others - 1, 1.0)
+    # A pair that has shrunk onto the axis has the same loss to rounding: it is no pair.
+    level = -1e-6 if diagram.bias else 0.0
+    if excess.min() < level < excess.max():
+        axes.contour(grid.densities, grid.importances, excess, levels=[level], colors=[INK], linewidths=1.2)
 
 
 def _closed_form(axes: Axes, curve: sympy.Basic, kind: str) -> None:

@@ -18,8 +18,8 @@ from verify.plots import as_png, phase_diagram_figure, phase_panel
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_theory_and_minimiser_agree_on_a_coarse_grid(bias: bool) -> None:
-    diagram = phase_diagram("relu", bias, size=9, checks=3)
-    assert len(diagram.checks) == 9
+    diagram = phase_diagram("relu", bias, size=9, checks=2)
+    assert len(diagram.checks) == 4
     for check in diagram.checks:
         assert check.loss_agrees, check
         assert check.phase_agrees, check

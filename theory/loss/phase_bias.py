@@ -190,9 +190,12 @@ def _region(
     """The bound on one sign pattern; outside the box it is proved by the crude bounds alone."""
     a, up, down = int(form.exponent), float(form.positive), float(form.negative)
     window = (2 / up) ** (1 / a) + ((2 / down) ** (1 / a) if down > 0 else 0.0)
+    if target >= 0.3333 * importance * p:
+        # So close to the loss of a silent feature no large weight can be excluded.
+        return RegionBound(0.0, False, 0, np.full(4, np.nan), np.full(4, np.nan))
     # |w|^2 beyond these leave a window too small to reach the target: p(1/3 - window/g) >= target/importance.
-    lead = window / (1 / 3 - min(target / p, 0.3333))
-    other = window / (1 / 3 - min(target / (importance * p), 0.3333))
+    lead = window / (1 / 3 - target / p)
+    other = window / (1 / 3 - target / (importance * p))
     cross = float(np.sqrt(lead * other))
     loud = 1 + float(np.sqrt(target / importance))
     top = (loud / up) ** (1 / a) + (cross if sign < 0 else 0.0)

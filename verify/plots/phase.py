@@ -101,9 +101,11 @@ def _outline(axes: Axes, diagram: PhaseDiagram) -> None:
     others = np.delete(grid.losses, pair, axis=0).min(0)
     excess = np.where(np.isfinite(grid.losses[pair]), grid.losses[pair] / others - 1, 1.0)
     # A pair that has shrunk onto the axis has the same loss to rounding: it is no pair.
-    level = -1e-6 if diagram.bias else 0.0
+    level, style = (-1e-6, "--") if diagram.bias else (0.0, "-")
     if excess.min() < level < excess.max():
-        axes.contour(grid.densities, grid.importances, excess, levels=[level], colors=[INK], linewidths=1.2)
+        axes.contour(
+            grid.densities, grid.importances, excess, levels=[level], colors=[INK], linewidths=1.2, linestyles=[style]
+        )
 
 
 def _closed_form(axes: Axes, curve: sympy.Basic, kind: str) -> None:
@@ -129,6 +131,9 @@ def _legend(figure: Figure, diagrams: Sequence[PhaseDiagram]) -> None:
     kinds = {b.kind for d in diagrams for b in d.boundaries if b.curve is not None}
     handles += [Line2D([], [], color="#D55E00", linestyle=style, label=label)
                 for kind, (style, label) in _CURVES.items() if kind in kinds]  # fmt: skip
+    for bias, style, label in ((False, "-", "boundary, from exact losses"), (True, "--", "boundary, by descent")):
+        if any(d.bias is bias and len(np.unique(d.grid.phase)) > 1 for d in diagrams):
+            handles.append(Line2D([], [], color=INK, linestyle=style, linewidth=1.2, label=label))
     if any(d.checks for d in diagrams):
         handles.append(Line2D([], [], linestyle="none", marker="o", markersize=5.2, markerfacecolor=INK,
                               markeredgecolor=PAPER, label="phase of the minimised loss"))  # fmt: skip

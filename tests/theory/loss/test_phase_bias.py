@@ -190,6 +190,17 @@ def test_stiffness_is_the_closed_form_of_the_stability_curve() -> None:
     assert enough.at_equal_importance == sympy.Rational(4, 7)
 
 
+def test_a_dedicated_dimension_is_unstable_at_equal_importance() -> None:
+    p = sympy.Symbol("p", positive=True)
+    q, shift = 1 - p, p / 2
+    leak = p * shift**2 - p**2 * shift + p**2 / 3 + q**2 * shift**2 + p * q * shift**3 / 3
+    bracket = sympy.Rational(1, 3) - p / 2 + p**2 / 4 - p**3 / 24
+    assert sympy.expand(p / 3 - p**2 / 4 - leak - p * q * bracket) == 0
+    assert sympy.expand(sympy.diff(bracket, p) + (p - 2) ** 2 / 8) == 0  # it falls
+    assert bracket.subs(p, 1) == sympy.Rational(1, 24)
+    assert all(stiffness(x, -1) <= float(leak.subs(p, x)) + 1e-12 for x in (0.1, 0.5, 0.9))
+
+
 def test_below_the_stability_curve_a_weak_pair_beats_the_dedicated_dimension() -> None:
     # K_0/V = 0.6 near p = 0.5431: a weak pair wins just left of it and not just right of it.
     form = theory.activation("relu").power_form

@@ -10,7 +10,7 @@ import numerics
 import theory
 from theory import InputError, ToyModel
 from theory.loss.phase_certificate import _box_bound, _Problem, lower_bound_on_region
-from theory.loss.phase_float import pair_losses
+from theory.loss.phase_float import output_losses, pair_losses
 from theory.loss.phase_local import Neighbourhood, dedicated_neighbourhood, stiffness
 
 POWERS = ["relu", "leaky-relu:0.1", "rectified-power:2", "rectified-power:3", "power:1", "power:2", "power:3",
@@ -180,6 +180,31 @@ def test_the_lemma_holds_where_it_says() -> None:
         assert (value[inside] >= stake - 1e-12).all()
     assert dedicated_neighbourhood(0.5, 0.6, -1) is None  # there the dedicated dimension is unstable
     assert isinstance(Neighbourhood(0.1, 0.9, p), Neighbourhood)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_both_halves_of_the_lemma_hold_where_the_dedicated_dimension_is_not_best(sign: int) -> None:
+    p, delta = 0.3, 0.2
+    form, variance = theory.activation("relu").power_form, p / 3 - p**2 / 4
+    rng = np.random.default_rng(4)
+    # Scales from 1 down to 1e-3: the first half is tight as c -> 0.
+    u, v = rng.uniform(0.8, 1.2, 20_000), sign * 0.2 * 10 ** rng.uniform(-3, 0, 20_000)
+    b1 = v * rng.uniform(-1, 1, 20_000)
+    c = u * v
+    inside = (np.abs(c) + np.abs(b1) <= delta * u**2) & (p / 2 - 2 * np.abs(c) - v**2 >= np.abs(c) * variance**0.5)
+    density = np.full(20_000, p)
+    first, _ = output_losses(form, density, 1 + v * rng.uniform(-1, 1, 20_000), c, b1)
+    second, _ = output_losses(form, density, v**2, c, rng.uniform(-0.2, 0.5, 20_000))
+    assert inside.sum() > 1000
+    assert (first >= c**2 * stiffness(p, sign, delta) - 1e-12)[inside].all()
+    assert (second >= variance * ((1 - v**2) ** 2 + c**2) - 1e-12)[inside].all()
+
+
+def test_the_lemma_needs_a_large_first_weight() -> None:
+    near = Neighbourhood(0.1, 0.9, 0.7)
+    for first, inside in ((0.97, True), (0.93, False)):
+        x = np.array([[first, 0.01, 0.0, 0.35]])
+        assert near.holds(x, x)[0] == inside
 
 
 def test_stiffness_is_the_closed_form_of_the_stability_curve() -> None:

@@ -7,6 +7,7 @@ from numerics.estimate import Estimate
 from numerics.exact import exact_loss
 from numerics.loss import expected_loss
 from numerics.optimum import Optimum, minimise_loss
+from numerics.phase_grid import PhaseGrid, phase_grid
 from numerics.population import population_loss
 from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
 
@@ -15,6 +16,7 @@ __all__ = [
     "BiasedOptimum",
     "Estimate",
     "Optimum",
+    "PhaseGrid",
     "SparseOptimum",
     "best_configuration",
     "compile_activation",
@@ -24,5 +26,6 @@ __all__ = [
     "minimise_biased_coefficient",
     "minimise_loss",
     "minimise_sparse_coefficient",
+    "phase_grid",
     "population_loss",
 ]

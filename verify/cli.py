@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_atlas(commands)
     _add_theorems(commands)
+    _add_phase(commands)
     _add_report(commands)
     return parser
 
@@ -283,6 +284,28 @@ def _add_theorems(commands: Any) -> None:
     parser.add_argument(
         "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"
     )
+
+
+def _add_phase(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "phase",
+        "compute the phase diagram of two features in one dimension, and check it against the minimised loss",
+        [
+            "--activation relu",
+            "--activation relu --bias --grid 61 --out runs/phase",
+            "--all --grid 61 --out runs/phase        # every power, with and without bias",
+        ],
+    )
+    parser.add_argument("--activation", "-a", metavar="SIGMA", help="a power: relu, power:2, rectified-power:3, ...")
+    parser.add_argument("--all", action="store_true", help="six powers, with and without bias, instead of one")
+    parser.add_argument("--bias", action="store_true", help="the model has a bias")
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument("--grid", type=int, default=41, metavar="N", help="points per axis (default 41)")
+    parser.add_argument(
+        "--check", type=int, default=4, metavar="N", help="minimise the loss at N x N points (default 4; 0 for none)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="also write the figure and the data there")
 
 
 def _add_report(commands: Any) -> None:

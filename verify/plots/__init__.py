@@ -6,6 +6,7 @@ from verify.plots.bias_capacity import bias_capacity
 from verify.plots.dataset import theory_against_experiment
 from verify.plots.density import DensityPanel, excess_of_training, loss_per_density, loss_per_density_figure
 from verify.plots.intervals import IntervalPanel, sparse_interval, sparse_interval_figure
+from verify.plots.phase import phase_diagram_figure, phase_panel
 from verify.plots.style import as_png, as_svg, styled
 from verify.plots.symmetry import SymmetryRow, symmetry_table
 
@@ -22,6 +23,8 @@ __all__ = [
     "excess_of_training",
     "loss_per_density",
     "loss_per_density_figure",
+    "phase_diagram_figure",
+    "phase_panel",
     "route_agreement",
     "sparse_interval",
     "sparse_interval_figure",

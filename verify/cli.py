@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"superposition {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     _add_bounds(commands)
+    _add_attack(commands)
     _add_loss(commands)
     _add_symmetry(commands)
     _add_train(commands)
@@ -170,6 +171,21 @@ def _add_bounds(commands: Any) -> None:
     )
     parser.add_argument(
         "--derivation", action="store_true", help="print assumptions and derivation of every bound, re-checked"
+    )
+    parser.add_argument(
+        "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"
+    )
+
+
+def _add_attack(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "attack",
+        "hold every lower bound against minimised losses of thousands of random models; exits 1 if one is violated",
+        ["--minimisations 200", "--minimisations 10000 --seed 0 --json --out attack.json"],
+    )
+    parser.add_argument(
+        "--minimisations", type=int, default=1000, metavar="K", help="how many random models (default 1000)"
     )
     parser.add_argument(
         "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"

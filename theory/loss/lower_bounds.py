@@ -6,7 +6,7 @@ Source: docs/theory.md, T3, T5, T6, T9.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sympy
@@ -18,9 +18,9 @@ from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
 from theory.loss.obtuse_bound import obtuse_loss
-from theory.loss.rounding import power_of_complement
+from theory.loss.rounding import power_of_complement, tidied
 from theory.loss.water_filling import water_filling
-from theory.toy_model import ToyModel
+from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
 
@@ -119,7 +119,7 @@ def _sparse_by(name: str, source: str) -> Callable[[ToyModel], Bound | None]:
             name=name,
             side="lower",
             of="sparse",
-            expr=expr if expr.free_symbols else sympy.simplify(expr),
+            expr=tidied(expr),
             model=model,
             assumptions=_assumptions(model),
             derivation=(*scale_out_steps(), *steps),
@@ -261,6 +261,12 @@ def scale_out_steps() -> tuple[Step, ...]:
 
 
 def _best_sparse(model: ToyModel) -> Bound | None:
+    """The best bound of the sparse limit, found once for all densities."""
+    return _best_at_any_density(model if isinstance(model.density, tuple) else model.replace(density=DENSITY))
+
+
+@lru_cache(maxsize=256)
+def _best_at_any_density(model: ToyModel) -> Bound | None:
     found = lower_bounds(model, of="sparse")
     if not found:
         return None

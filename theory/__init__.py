@@ -7,6 +7,13 @@ from theory.features import FeatureLaw, beta, binary, exponential, feature_law, 
 from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
 from theory.loss.lower_bounds import lower_bound, lower_bounds
+from theory.loss.scaling import (
+    FirstOrderInterval,
+    ScalingExponent,
+    first_order_interval,
+    scaling_exponent,
+    zipf_densities,
+)
 from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
@@ -20,10 +27,12 @@ __all__ = [
     "Activation",
     "Bound",
     "FeatureLaw",
+    "FirstOrderInterval",
     "InputError",
     "Intertwiner",
     "MatrixGroup",
     "PowerForm",
+    "ScalingExponent",
     "Step",
     "ToyModel",
     "activation",
@@ -35,6 +44,7 @@ __all__ = [
     "equivariance_group",
     "exponential",
     "feature_law",
+    "first_order_interval",
     "group",
     "half_normal",
     "intertwiner",
@@ -46,10 +56,12 @@ __all__ = [
     "optimal_scale",
     "power",
     "rectified_power",
+    "scaling_exponent",
     "signed_power",
     "sparse_coefficient",
     "sparse_optimum",
     "uniform",
     "upper_bound",
     "upper_bounds",
+    "zipf_densities",
 ]

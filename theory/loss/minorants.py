@@ -23,7 +23,7 @@ __all__ = ["Minorant", "capacity_bound", "minorants", "rectified_capacity"]
 _ZERO, _ONE = Fraction(0), Fraction(1)
 _SHORT = 10**6
 _SHIFTS = tuple(float(x) for x in np.geomspace(0.04, 4, 26))
-_SHARES = (1.0, 0.97, 0.9, 0.75, 0.5, 0.3, 0.15, 0.07, 0.03, 0.01)
+_SHARES = (1.0, 0.97, 0.9, *(float(f"{v:.3g}") for v in np.geomspace(0.8, 1e-8, 36)))
 _LARGEST_EXPONENT, _LARGEST_ROOT = 12, 12
 # Certificates found by search cost a fraction of a second each and improve the closed forms most in few dimensions.
 _SEARCHED_DIMENSIONS, _SEARCHED_SIZES = 8, 3
@@ -99,7 +99,7 @@ def _sizes(m: int, n: int) -> tuple[int | None, ...]:
     """How many features the polynomials are tuned for; None for any number."""
     if n <= m:
         return (None,)
-    between = np.geomspace(m + 1, n, 12).round().astype(int).tolist()
+    between = [round(float(size)) for size in np.geomspace(m + 1.0, float(n), 12)]
     return (None, *sorted({*between, *(size for size in (2 * m + 1, 3 * m, 4 * m) if size <= n)}))
 
 

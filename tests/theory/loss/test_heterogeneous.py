@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 import theory
-from numerics import compile_activation
+from numerics import compile_activation, expected_loss
 from theory import InputError, ToyModel
 from theory.loss.capacity import sparse_constants
 from theory.loss.heterogeneous import lone_weights
@@ -74,7 +74,8 @@ def test_no_weights_beat_the_bounds(densities: list[object], m: int, activation:
                 assert found.fun >= bounds[name] - 1e-10, name
 
 
-@given(st.integers(2, 12), st.integers(1, 5), st.sampled_from(ACTIVATIONS))
+@settings(max_examples=25)
+@given(st.integers(2, 12), st.integers(1, 4), st.sampled_from(ACTIVATIONS))
 def test_equal_stakes_give_the_capacity_bounds_back(n: int, m: int, activation: theory.Activation) -> None:
     """All stakes 1: the held stake is a bound on the capacity, no weaker than the closed forms of equal features."""
     kernel = sparse_constants(theory.uniform(), activation).kernel
@@ -153,3 +154,50 @@ def test_where_nothing_is_known_the_message_says_so() -> None:
     assert [b.name for b in theory.lower_bounds(ToyModel(9, 1, theory.power(2), [0.1] * 8 + [0.2], bias=True))] == [
         "rank"
     ]
+
+
+@given(DENSITIES, st.integers(1, 3), st.sampled_from(ACTIVATIONS), st.integers(0, 10**6))
+def test_constructions_reach_what_they_claim(
+    densities: list[object], m: int, activation: theory.Activation, seed: int
+) -> None:
+    importances = [Q(int(v), 4) for v in np.random.default_rng(seed).integers(0, 9, len(densities))]
+    model = ToyModel(len(densities), m, activation, densities, law="binary", importance=importances)
+    for bound in theory.upper_bounds(model):
+        if isinstance(model.density, tuple) and bound.construction is not None:
+            W = np.array(bound.construction[0].tolist(), dtype=float)
+            assert binary_loss(model, W) == pytest.approx(bound.evaluate(), rel=1e-9, abs=1e-12), bound.name
+
+
+def test_pairs_of_uniform_features_by_the_exact_loss() -> None:
+    """Against the general-purpose expected loss, which knows nothing of pairs."""
+    model = ToyModel(5, 3, "relu", [0.3, 0.25, 0.2, 0.1, 0.05], importance=[1, 2, 1, 1, 3])
+    bound = theory.upper_bound(model, name="antipodal")
+    W = np.array(bound.construction[0].tolist(), dtype=float)  # type: ignore[index]
+    assert expected_loss(model, W).value == pytest.approx(bound.evaluate(), rel=1e-7)
+
+
+def test_random_directions_are_the_average_over_directions() -> None:
+    """Two features alike in one plane: against the loss averaged over the angle between them."""
+    model = ToyModel(3, 2, theory.power(2), [Q(1, 2), Q(1, 3), Q(1, 4)], law="binary", importance=[1, 1, 2])
+    bound = theory.upper_bound(model, name="random-directions")
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((4000, 2, 3))
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    saved = []
+    for gain in (0.0, 1.0):
+        saved.append(np.array([binary_loss(model, np.sqrt(gain) * one) for one in W]))
+    # L(gain) = c_0 - 2 gain A + gain^2 B for k = 2, where the gain is the square of the squared norm.
+    double = np.array([binary_loss(model, 2**0.25 * np.sqrt(1.0) * one) for one in W])
+    first, second = (saved[1] - saved[0]).mean(), (double - saved[0]).mean()
+    cost = (second - 2 * first) / 2
+    gain = -(first - cost) / 2
+    assert saved[0][0] - gain**2 / cost >= bound.evaluate() - 0.02
+    if "the 0 largest" in bound.derivation[0].statement and "next 3" in bound.derivation[1].statement:
+        assert saved[0][0] - gain**2 / cost == pytest.approx(bound.evaluate(), abs=0.01)
+
+
+def test_superposition_beats_dedication_where_densities_are_small_and_alike() -> None:
+    model = ToyModel(12, 3, theory.power(2), [Q(1, 1000) + Q(i, 10**6) for i in range(12)])
+    values = {bound.name: bound.evaluate() for bound in theory.upper_bounds(model)}
+    assert values["random-directions"] < 0.97 * values["orthonormal"]
+    assert values["random-directions"] >= theory.lower_bound(model).evaluate()

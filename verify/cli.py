@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_loss(commands)
     _add_symmetry(commands)
     _add_train(commands)
+    _add_scaling(commands)
     _add_report(commands)
     return parser
 
@@ -229,6 +230,30 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds (default 8)")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the protocol's)")
     parser.add_argument("--out", dest="dataset", metavar="FILE.nc", help="also write weights and losses as NetCDF")
+
+
+def _add_scaling(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "scaling",
+        "show how the loss falls with the hidden dimension where densities follow a power law p_i = p_1 i^-s",
+        [
+            "--activation relu --s 1.5 -n 200 -m 2,4,8,16,32",
+            "--activation power:2 --s 2 -n 100 -m 2,4,8 --restarts 0      # bounds alone",
+            "--activation rectified-power:2 --s 1.5 --out scaling         # figure and data",
+        ],
+    )
+    parser.add_argument("--activation", "-a", required=True, metavar="SIGMA", help=_ACTIVATION_HELP)
+    parser.add_argument("--s", required=True, metavar="S", help="exponent of the densities, >= 0")
+    parser.add_argument("-n", "--features", default="200", metavar="N", help="number of features (default 200)")
+    parser.add_argument(
+        "-m", "--m", dest="hidden", default="2,4,8,16,32", metavar="M", help="hidden dimensions (default 2,4,8,16,32)"
+    )
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument(
+        "--restarts", type=int, default=6, help="starts of the search at each m, 0: no search (default 6)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="write scaling.svg, scaling.png and scaling.json to DIR")
 
 
 def _add_report(commands: Any) -> None:

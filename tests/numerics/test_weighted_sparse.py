@@ -46,7 +46,7 @@ def test_first_order_loss_is_its_definition(seed: int, name: str) -> None:
     assert first_order_loss(name, W, w, shares) == pytest.approx(direct, rel=1e-5)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.integers(2, 14),
     st.integers(1, 4),
@@ -63,7 +63,7 @@ def test_no_search_beats_the_proved_interval(n: int, m: int, name: str, law: str
         return
     interval = theory.first_order_interval(name, m, weights.tolist(), importances.tolist(), law)
     found = minimise_first_order(name, m, weights.tolist(), importances.tolist(), law, restarts=3, seed=seed, steps=150)
-    scale = float(interval.dedicated) + 1e-300
+    scale = float(weights @ importances) * max(float(theory.feature_law(law).moment(2)), 1.0)
     assert found.value >= float(interval.lower) - 1e-9 * scale
     assert float(interval.lower) <= float(interval.upper) + 1e-12 * scale
     assert found.value == pytest.approx(
@@ -79,7 +79,7 @@ def test_equal_features_agree_with_the_other_search() -> None:
 
 
 def test_densities_on_inputs_are_importances_on_outputs() -> None:
-    """With f symmetric, weights w and equal importances cost what importances w and equal weights do, and PCA is exact."""
+    """With f symmetric, weights w and equal importances cost what importances w and equal weights do; PCA is exact."""
     w = [1.0, 0.5, 0.3, 0.1]
     for name in ("relu", "power:2"):
         W = np.random.default_rng(0).normal(size=(2, 4))

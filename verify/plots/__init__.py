@@ -4,6 +4,7 @@ from verify.plots.agreement import RoutePair, route_agreement
 from verify.plots.dataset import theory_against_experiment
 from verify.plots.density import DensityPanel, excess_of_training, loss_per_density, loss_per_density_figure
 from verify.plots.intervals import IntervalPanel, sparse_interval, sparse_interval_figure
+from verify.plots.scaling import scaling, scaling_figure
 from verify.plots.style import as_png, as_svg, styled
 from verify.plots.symmetry import SymmetryRow, symmetry_table
 
@@ -18,6 +19,8 @@ __all__ = [
     "loss_per_density",
     "loss_per_density_figure",
     "route_agreement",
+    "scaling",
+    "scaling_figure",
     "sparse_interval",
     "sparse_interval_figure",
     "styled",

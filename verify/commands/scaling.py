@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> Output:
         raise InputError(f"-n {n}, -m {max(hidden)}: at most {_MOST_FEATURES} features and {_MOST_HIDDEN} dimensions")
     if arguments.restarts and n > _MOST_SEARCHED:
         raise InputError(
-            f"-n {n}: the search takes at most {_MOST_SEARCHED} features; use --restarts 0 for bounds alone"
+            f"-n {n}: the search takes at most {_MOST_SEARCHED} features; --restarts 0 prints bounds alone"
         )
     options = {"law": arguments.law, "restarts": arguments.restarts, "seed": arguments.seed}
     with progress_bar() as report_progress:

@@ -66,7 +66,7 @@ def scaling_figure(rows: Sequence[Sequence[ScalingStudy]]) -> Figure:
         raise InputError("rows is empty; give at least one row with one study")
     columns = max(len(row) for row in rows)
     with styled():
-        figure = new_figure(3.5 * columns + 0.5, 3.3 * len(rows) + 0.8)
+        figure = new_figure(max(3.5 * columns + 0.5, 5.6), max(3.3 * len(rows) + 0.8, 4.4))
         grid = figure.subplots(len(rows), columns, squeeze=False)
         drawn = []
         for i, row in enumerate(rows):
@@ -76,9 +76,9 @@ def scaling_figure(rows: Sequence[Sequence[ScalingStudy]]) -> Figure:
                     drawn.append(grid[i, j])
                 else:
                     grid[i, j].set_axis_off()
-        figure.supylabel("lost stake $\\Lambda(m)/p_1$: loss above its floor, over $\\kappa p_1$", fontsize=10.5)
+        figure.supylabel("lost stake $\\Lambda(m)/p_1$", fontsize=10.5)
         figure.supxlabel("hidden dimension $m$", fontsize=10.5)
-        shared_legend(figure, drawn, columns=3)
+        shared_legend(figure, drawn, columns=min(columns + 1, 3))
     return figure
 
 

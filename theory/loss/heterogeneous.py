@@ -32,10 +32,11 @@ _DOCS = "docs/scaling.md"
 
 
 def has_numeric_densities(model: ToyModel) -> bool:
-    """Whether densities differ and they, the importances and m are numbers."""
+    """Whether densities differ and they, the importances, m and the activation's exponent are numbers."""
     return (
         isinstance(model.density, tuple)
         and model.n_hidden.is_number
+        and not model.activation.parameters
         and all(value.is_number for value in (*model.densities, *model.importances))
     )
 

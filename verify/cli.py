@@ -240,6 +240,7 @@ def _add_scaling(commands: Any) -> None:
         [
             "--activation relu --s 1.5 -n 200 -m 2,4,8,16,32",
             "--activation power:2 --s 2 -n 100 -m 2,4,8 --restarts 0      # bounds alone",
+            "--activation relu --s 1.5 -n 500 -m 4,8,16 --many --restarts 0   # infinitely many features",
             "--activation rectified-power:2 --s 1.5 --out scaling         # figure and data",
         ],
     )
@@ -250,6 +251,9 @@ def _add_scaling(commands: Any) -> None:
         "-m", "--m", dest="hidden", default="2,4,8,16,32", metavar="M", help="hidden dimensions (default 2,4,8,16,32)"
     )
     parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument(
+        "--many", action="store_true", help="infinitely many features: the first N are placed, the others dropped"
+    )
     parser.add_argument(
         "--restarts", type=int, default=6, help="starts of the search at each m, 0: no search (default 6)"
     )

@@ -12,6 +12,8 @@ import numpy as np
 import numerics
 import theory
 from theory import InputError, ScalingExponent
+from theory.arguments import exact
+from theory.loss.power_laws import tail_interval, zipf_interval
 
 __all__ = ["ScalingStudy", "fitted_exponent", "scaling_study"]
 
@@ -25,7 +27,8 @@ class ScalingStudy:
     Attributes:
         activation: its name.
         s: exponent of the densities.
-        n: number of features.
+        n: number of features that are treated one by one.
+        many: whether infinitely many further features follow; a search drops them.
         hidden: m, shape (K,), increasing.
         lower, upper: the proved interval of Lambda at each m, shape (K,).
         dedicated: Lambda where the m largest densities get a dimension each, shape (K,).
@@ -40,6 +43,7 @@ class ScalingStudy:
     activation: str
     s: float
     n: int
+    many: bool
     hidden: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
@@ -73,6 +77,7 @@ class ScalingStudy:
             "activation": self.activation,
             "s": self.s,
             "n": self.n,
+            "many": self.many,
             "m": self.hidden.tolist(),
             "lost_lower": self.lower.tolist(),
             "lost_upper": self.upper.tolist(),
@@ -96,6 +101,7 @@ def scaling_study(
     restarts: int = 6,
     seed: int = 0,
     steps: int = 1500,
+    many: bool = False,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> ScalingStudy:
     """Bounds, search and slope for densities p_i = p_1 i^(-s) of n features, at first order in p_1.
@@ -109,6 +115,7 @@ def scaling_study(
         restarts: starts of the search at each m; 0 leaves the search out.
         seed: of the search.
         steps: quasi-Newton steps per start.
+        many: infinitely many features, of which a search places the first n and drops the others; needs s > 1.
         progress: called with (done, total, text).
 
     Raises:
@@ -121,32 +128,37 @@ def scaling_study(
         raise InputError(f"restarts={restarts} must be an integer >= 0")
     sigma = theory.activation(activation)
     weights = theory.zipf_densities(n, s)
-    constants = theory.law_constant(law, sigma)
+    power = exact("s", s)
+    kappa, mu_2 = theory.law_constant(law, sigma), theory.feature_law(law).moment(2)
     columns: list[tuple[float, float, float, float]] = []
     constructions = []
-    floor = 0.0
+    tail = float(tail_interval(power, n)[1]) if many else 0.0
+    floor = float(mu_2 - kappa) * (float(sum(weights)) + tail)
     for i, m in enumerate(sizes):
         if progress is not None:
             progress(i, len(sizes), f"m = {m}")
-        interval = theory.first_order_interval(sigma, m, weights, law=law)
-        kept = float(sum(weights[m:]))
+        if many:
+            low, high, spread = zipf_interval(sigma, m, s, n, law)
+            lost, construction = (float(low), float(high)), spread.description
+        else:
+            interval = theory.first_order_interval(sigma, m, weights, law=law)
+            lost, construction = (float(interval.lost[0]), float(interval.lost[1])), interval.construction
         found = float("nan")
         if restarts:
             floats = [float(w) for w in weights]
             found = numerics.minimise_first_order(
                 sigma, m, floats, law=law, restarts=restarts, seed=seed, steps=steps
             ).lost
-        columns.append((float(interval.lost[0]), float(interval.lost[1]), kept, found))
-        constructions.append(interval.construction)
-        floor = float(interval.floor)
-    lower, upper, dedicated, lost = np.array(columns).T
+        columns.append((*lost, float(sum(weights[m:])) + tail, found + tail))
+        constructions.append(construction)
+    lower, upper, dedicated, searched = np.array(columns).T
     exponent = None
-    if theory.zipf_densities(1, s) and float(s) > 1:
+    if power > 1:
         exponent = theory.scaling_exponent(sigma, s, law=law)
-    fit = fitted_exponent(np.array(sizes), lost) if restarts else None
+    fit = fitted_exponent(np.array(sizes), searched) if restarts else None
     return ScalingStudy(
-        sigma.name, float(s), n, np.array(sizes), lower, upper, dedicated, lost, floor, float(constants), exponent, fit,
-        tuple(constructions),
+        sigma.name, float(s), n, many, np.array(sizes), lower, upper, dedicated, searched, floor, float(kappa),
+        exponent, fit, tuple(constructions),
     )  # fmt: skip
 
 

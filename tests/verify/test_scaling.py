@@ -27,6 +27,20 @@ def test_the_search_lies_in_the_proved_interval(activation: str) -> None:
     assert least - 1e-5 <= np.log(study.found[0] / study.found[-1]) / np.log(4) <= most + 1e-5
 
 
+def test_infinitely_many_features_lose_more_than_finitely_many() -> None:
+    finite, many = (
+        scaling_study("power:2", 2, 60, (1, 2, 4), restarts=2, steps=100, many=many) for many in (False, True)
+    )
+    assert not many.violated
+    for name in ("lower", "upper", "found", "dedicated"):
+        assert np.all(getattr(many, name) > getattr(finite, name)), name
+    more = scaling_study("power:2", 2, 240, (1, 2, 4), restarts=0, many=True)
+    assert np.all(more.lower >= many.lower - 1e-3)
+    assert np.all(more.upper <= many.upper + 1e-9)
+    with pytest.raises(InputError, match="s=1 must be > 1"):
+        scaling_study("power:2", 1, 9, (1, 2), many=True)
+
+
 def test_a_violated_bound_is_said_to_be_one() -> None:
     study = scaling_study("relu", 1.5, 12, (1, 2), restarts=1, steps=50)
     assert not study.violated

@@ -25,8 +25,8 @@ _SHORT = 10**6
 _SHIFTS = tuple(float(x) for x in np.geomspace(0.04, 4, 26))
 _SHARES = (1.0, 0.97, 0.9, *(float(f"{v:.3g}") for v in np.geomspace(0.8, 1e-8, 36)))
 _LARGEST_EXPONENT, _LARGEST_ROOT = 12, 12
-# Certificates found by search cost a fraction of a second each and improve the closed forms most in few dimensions.
-_SEARCHED_DIMENSIONS, _SEARCHED_SIZES = 8, 3
+# Certificates found by search cost a fraction of a second each. For even kernels the tangents are about as good.
+_SEARCHED_EVEN, _SEARCHED_RECTIFIED, _SEARCHED_SIZES = 8, 64, 3
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,8 @@ def _weighted(h: Minorant, weight: Fraction) -> Minorant:
 
 def _searched(kernel: Kernel, m: int, n: int) -> Iterator[Minorant]:
     a, negative = kernel.exponent, kernel.negative
-    if m > _SEARCHED_DIMENSIONS or not (a.is_Rational and negative.is_Rational and 0 <= negative <= 1):
+    largest = _SEARCHED_EVEN if negative == 1 else _SEARCHED_RECTIFIED
+    if m > largest or not (a.is_Rational and negative.is_Rational and 0 <= negative <= 1):
         return
     if a > _LARGEST_EXPONENT or a.q > 3:
         return

@@ -34,7 +34,9 @@ def run(arguments: argparse.Namespace) -> Output:
         )
     options = {"law": arguments.law, "restarts": arguments.restarts, "seed": arguments.seed}
     with progress_bar() as report_progress:
-        study = scaling_study(arguments.activation, s, n, hidden, progress=report_progress, **options)
+        study = scaling_study(
+            arguments.activation, s, n, hidden, many=arguments.many, progress=report_progress, **options
+        )
     show = lambda value: "—" if np.isnan(value) else number(value, 6)  # noqa: E731
     rows = [
         (m, show(low), show(found), show(high), show(alone), construction)
@@ -42,8 +44,9 @@ def run(arguments: argparse.Namespace) -> Output:
             study.hidden, study.lower, study.found, study.upper, study.dedicated, study.constructions, strict=True
         )
     ]
+    count = f"infinitely many (the first {n} placed)" if study.many else str(n)
     lines = [
-        f"{study.activation}, {n} features, densities p_i = p_1 i^(-{s}), {arguments.law}, first order in p_1, no bias",
+        f"{study.activation}, {count} features, p_i = p_1 i^(-{s}), {arguments.law}, first order in p_1, no bias",
         f"loss = p_1 ({number(study.floor, 6)} + {number(study.kappa, 6)} Lambda(m)); Lambda is the stake that is lost",
         "",
         text_table(
@@ -60,7 +63,7 @@ def run(arguments: argparse.Namespace) -> Output:
         lines += [f"  - {step.statement}" for step in exponent.derivation]
     if study.fit is not None:
         fit = f"e = {study.fit[0]:.3f} ± {study.fit[1]:.3f} (95 %, curvature included)"
-        lines.append(f"fitted to the search, {n} features: {fit}")
+        lines.append(f"fitted to the search, {count} features: {fit}")
     if not np.isnan(study.slopes[0]):
         least, most = study.slopes
         lines.append(f"mean slope that the bounds leave over this range: {least:.3f} to {most:.3f}")

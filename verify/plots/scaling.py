@@ -48,7 +48,8 @@ def scaling(study: ScalingStudy, axes: Axes | None = None) -> Figure:
         notes = _notes(study)
         _slope(study, axes)
         axes.text(0.03, 0.04, "\n".join(notes), transform=axes.transAxes, fontsize=9, va="bottom", linespacing=1.35)
-        axes.set_title(f"{study.activation}, $s={study.s:g}$", loc="left")
+        count = "\\infty" if study.many else study.n
+        axes.set_title(f"{study.activation}, $s={study.s:g}$, $n={count}$", loc="left")
         axes.xaxis.set_major_locator(FixedLocator(m.tolist()))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_locator(NullLocator())
@@ -88,7 +89,8 @@ def _notes(study: ScalingStudy) -> list[str]:
         low, high = study.exponent.lower, study.exponent.upper
         lines.append(f"proved slope, $n\\to\\infty$: {low}" + ("" if low == high else f" to {high}"))
     if study.fit is not None:
-        lines.append(f"search, $n={study.n}$: {study.fit[0]:.2f} ± {study.fit[1]:.2f}")
+        count = "$n\\to\\infty$" if study.many else f"$n={study.n}$"
+        lines.append(f"search, {count}: {study.fit[0]:.2f} ± {study.fit[1]:.2f}")
     return lines
 
 

@@ -17,6 +17,7 @@ from numerics import compile_activation, expected_loss
 from theory import InputError, ToyModel
 from theory.loss.capacity import sparse_constants
 from theory.loss.heterogeneous import lone_weights
+from theory.loss.heterogeneous_upper import _random_saving
 from theory.loss.minorants import minorants
 from theory.loss.stakes import held_stake, square_roots_below
 
@@ -194,6 +195,17 @@ def test_random_directions_are_the_average_over_directions() -> None:
     assert saved[0][0] - gain**2 / cost >= bound.evaluate() - 0.02
     if "the 0 largest" in bound.derivation[0].statement and "next 3" in bound.derivation[1].statement:
         assert saved[0][0] - gain**2 / cost == pytest.approx(bound.evaluate(), abs=0.01)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_random_directions_of_equal_features_are_the_known_bound(k: int, d: int) -> None:
+    """T7(b), which is derived another way, at one density for all: exactly the same number."""
+    model = ToyModel(7, d, theory.power(k), Q(1, 5))
+    moments = [Fraction(int(v.p), int(v.q)) for v in (model.law.moment(r) for r in range(2 * k + 2))]
+    saved = _random_saving(k, d, [Fraction(1, 5)] * 7, [Fraction(1)] * 7, moments)
+    known = theory.upper_bound(model, name="random-directions")
+    assert Q(7, 15) - Q(saved.numerator, saved.denominator) == known.expr
 
 
 def test_superposition_beats_dedication_where_densities_are_small_and_alike() -> None:

@@ -13,7 +13,14 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
-from theory.loss.biased_lower import bias_dies_out, biased_first_order, one_sign, packing, with_bias
+from theory.loss.biased_lower import (
+    bias_dies_out,
+    biased_first_order,
+    one_sign,
+    packing,
+    packing_closed_form,
+    with_bias,
+)
 from theory.loss.capacity import has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
@@ -353,6 +360,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "cardinality": with_bias(_sparse_by("cardinality", "T3")),
         "layer-cake": with_bias(_best_layers),
         "packing": packing,
+        "packing-closed-form": packing_closed_form,
         "one-sign": one_sign,
     },
     "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["bias_capacity"]
 
 _HIGHEST = 1e9
+_DIMENSIONS = tuple(int(size) for size in np.unique(np.geomspace(2, 1000, 60).astype(int)))
 
 
 def bias_capacity(
     distortion: float = 0.01,
-    dimensions: Sequence[int] = tuple(int(m) for m in np.unique(np.geomspace(2, 1000, 60).astype(int))),
+    dimensions: Sequence[int] = _DIMENSIONS,
     bounded: Sequence[int] = (2, 3, 5, 8),
     axes: Axes | None = None,
 ) -> Figure:

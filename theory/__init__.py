@@ -8,25 +8,35 @@ from theory.loss.bias import bias_derivative, biased_sparse_coefficient
 from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
 from theory.loss.lower_bounds import lower_bound, lower_bounds
+from theory.loss.obtuse import pair_coefficient, pair_limit
+from theory.loss.phase import PHASES, Phase, phase
+from theory.loss.phase_boundaries import PhaseBoundary, phase_boundaries
+from theory.loss.phase_loss import pair_loss
+from theory.loss.theorems import theorem, theorems
 from theory.loss.threshold import threshold_constant, threshold_distortion, threshold_kernel
 from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
 from theory.symmetry.groups import GROUP_KEYS, MatrixGroup, group
 from theory.symmetry.intertwiners import Intertwiner, intertwiner
+from theory.theorem import Theorem
 from theory.toy_model import DENSITY, ToyModel
 
 __all__ = [
     "DENSITY",
     "GROUP_KEYS",
+    "PHASES",
     "Activation",
     "Bound",
     "FeatureLaw",
     "InputError",
     "Intertwiner",
     "MatrixGroup",
+    "Phase",
+    "PhaseBoundary",
     "PowerForm",
     "Step",
+    "Theorem",
     "ToyModel",
     "activation",
     "activation_names",
@@ -48,11 +58,18 @@ __all__ = [
     "lower_bound",
     "lower_bounds",
     "optimal_scale",
+    "pair_coefficient",
+    "pair_limit",
+    "pair_loss",
+    "phase",
+    "phase_boundaries",
     "power",
     "rectified_power",
     "signed_power",
     "sparse_coefficient",
     "sparse_optimum",
+    "theorem",
+    "theorems",
     "threshold_constant",
     "threshold_distortion",
     "threshold_kernel",

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from verify.bounds import check_bound
+    from verify.campaign import Campaign, attack_bounds
     from verify.geometry.dimensionality import feature_dimensionality
+    from verify.grid.atlas import atlas
     from verify.symmetry import assert_equivariance, check_equivariance
     from verify.training import Protocol, train
     from verify.verdicts import Verdict
 
 _HOMES = {
+    "Campaign": "verify.campaign",
     "Protocol": "verify.training",
     "Verdict": "verify.verdicts",
     "assert_equivariance": "verify.symmetry",
+    "atlas": "verify.grid.atlas",
+    "attack_bounds": "verify.campaign",
     "check_bound": "verify.bounds",
     "check_equivariance": "verify.symmetry",
     "feature_dimensionality": "verify.geometry.dimensionality",
@@ -27,9 +32,12 @@ _HOMES = {
 _MODULES = ("plots", "strategies")
 
 __all__ = [
+    "Campaign",
     "Protocol",
     "Verdict",
     "assert_equivariance",
+    "atlas",
+    "attack_bounds",
     "check_bound",
     "check_equivariance",
     "feature_dimensionality",

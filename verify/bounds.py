@@ -14,6 +14,7 @@ from theory.bound import TARGETS
 from theory.loss.bias import require_biased_setting
 from theory.parsing import parse_expression
 from verify.adversary import NumericClaim
+from verify.capacity_claims import OF_GEOMETRY, capacity_claim
 from verify.verdicts import Verdict
 from verify.witnesses import evaluated
 
@@ -36,6 +37,8 @@ def check_bound(
     """Whether a bound on the optimal loss holds: a `Bound`, or your own claim about a model.
 
         check_bound(ToyModel(5, 2, "relu"), lower="n/3 - 2*m/3", of="sparse")
+        check_bound(ToyModel(5, 2, "relu"), upper="2*m", of="capacity")
+        check_bound(ToyModel(6, 3, "power:2"), lower="s**2/D", of="energy")
 
     A lower claim is proved where a proved lower bound of the library implies it, and refuted by weights that do
     better: found by search, rounded to small denominators and evaluated exactly. An upper claim is proved by weights
@@ -45,9 +48,12 @@ def check_bound(
     Args:
         bound: a Bound, or the model that `lower` or `upper` is about.
         lower, upper: the claim, exactly one of them: text, a sympy expression or a number, in n and m (and p where
-            of="loss"). Text is parsed, never executed.
+            of="loss"). About the geometry: in n, m, a (the exponent), D (the effective dimension D(m, a)), and for
+            of="energy" a constant times s**2. Text is parsed, never executed.
         of: "loss" (L*, the smallest loss at the model's density; the default) or "sparse" (c* = lim L*/p as p -> 0;
-            power activations; with a bias, b <= 0 and laws with a closed form).
+            power activations; with a bias, b <= 0 and laws with a closed form), or the geometry behind it: "capacity"
+            (K*, the largest s^2/E(W)) or "energy" (E(W) >= lower for every W; or E(W) <= upper for some W). `Bound`s
+            are of the first two kinds.
         seed: of the search.
         restarts: starts of the search.
 
@@ -64,9 +70,11 @@ def check_bound(
     if not isinstance(bound, ToyModel):
         raise InputError(f"bound={bound!r:.80} must be a Bound, or a ToyModel with lower=... or upper=...")
     if (lower is None) == (upper is None):
-        raise InputError("give exactly one claim: lower=... (the loss is at least) or upper=... (it is at most)")
+        raise InputError("give exactly one claim: lower=... (it is at least) or upper=... (it is at most)")
     side, text = ("lower", lower) if upper is None else ("upper", upper)
-    target = one_of("of", of or "loss", TARGETS)
+    target = one_of("of", of or "loss", (*TARGETS, *OF_GEOMETRY))
+    if target in OF_GEOMETRY:
+        return capacity_claim(bound, side, text, target).verdict(seed, restarts)
     value = _claimed_value(bound, text, side, target)
     return NumericClaim(bound, side, target, value, str(text)).verdict(seed, restarts)
 

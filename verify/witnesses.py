@@ -15,7 +15,16 @@ from theory import InputError, ToyModel
 from theory.arguments import exact
 from verify.training import Protocol, train
 
-__all__ = ["Candidate", "candidates", "evaluated", "exact_value", "exact_witness", "rounded_witness", "sign_of"]
+__all__ = [
+    "Candidate",
+    "candidates",
+    "evaluated",
+    "exact_value",
+    "exact_versions",
+    "exact_witness",
+    "rounded_witness",
+    "sign_of",
+]
 
 # Small denominators first: a counterexample is to be read.
 _DENOMINATORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 50, 100, *(10**k for k in range(3, 15)))
@@ -115,7 +124,7 @@ def exact_witness(
 
     The loss depends on W^T W alone, so W is first rotated to an upper triangle: fewer entries to read.
     """
-    for W, b in _exact_versions(candidate):
+    for W, b in exact_versions(candidate):
         near = evaluated(model, of, W, b, candidate.source)
         # Exact evaluation is the slow part: try it only where floats do not already rule the rounding out.
         if not accept(sympy.Float(near.value - 2 * near.error - 1e-9 * abs(near.value))):
@@ -133,14 +142,15 @@ def rounded_witness(model: ToyModel, candidate: Candidate, ceiling: float) -> Ca
 
     For activations whose loss has no exact formula: the weights are exact, their loss is an estimate.
     """
-    for W, b in _exact_versions(candidate):
+    for W, b in exact_versions(candidate):
         near = evaluated(model, "loss", W, b, candidate.source)
         if near.value + near.error < ceiling:
             return near
     return None
 
 
-def _exact_versions(candidate: Candidate) -> Iterator[tuple[sympy.Matrix, list[sympy.Expr] | None]]:
+def exact_versions(candidate: Candidate) -> Iterator[tuple[sympy.Matrix, list[sympy.Expr] | None]]:
+    """Exact weights (W, b) ever nearer to the candidate, the smallest denominators first; up to a rotation of W."""
     given: list[tuple[sympy.Matrix, list[sympy.Expr] | None]] = []
     if isinstance(candidate.W, sympy.MatrixBase):
         b = None if candidate.b is None else [exact("b", entry) for entry in candidate.b]

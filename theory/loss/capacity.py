@@ -7,6 +7,7 @@ law alone (kappa) and one that depends on the configuration alone (the capacity 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class SparseConstants:
         """M_1 > 0 as a relation in the activation's parameters where its sign is not known; else nothing."""
         return () if self.gain.is_positive or self.gain.is_nonpositive else (self.gain > 0,)
 
-    @property
+    @cached_property
     def kappa(self) -> sympy.Expr:
         """M_1^2/M_d, at most mu_2 (Cauchy-Schwarz); 0 where M_1 <= 0, because W = 0 is then optimal."""
         if self.gain.is_nonpositive:
@@ -102,6 +103,7 @@ def has_kernel(law: FeatureLaw, activation: Activation) -> bool:
     return form is not None and (law.is_two_sided or form.positive != 0)
 
 
+@cache
 def sparse_constants(law: FeatureLaw, activation: Activation) -> SparseConstants:
     """M_1, M_d, mu_2 and the kernel, exact. Source: docs/theory.md, T1 and T3(c).
 

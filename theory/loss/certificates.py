@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import sympy
 
 from theory.arguments import InputError
+from theory.loss.certificate_format import FORMAT, VERSION
 from theory.loss.gegenbauer import gegenbauer_coefficients
+from theory.loss.minorant import above_power
+from theory.loss.three_point.certificate import ThreePointCertificate, parse_three_point
 
-__all__ = ["LinearProgrammingCertificate", "parse_certificate", "read_certificate", "why_rejected"]
+__all__ = ["Certificate", "LinearProgrammingCertificate", "parse_certificate", "read_certificate", "why_rejected"]
 
-FORMAT, VERSION = "superposition-theory certificate", 1
 _t = sympy.Symbol("t", real=True)
-_MAX_DEGREE, _MAX_ROOT, _MAX_DIGITS, _MAX_BYTES = 80, 12, 200, 200_000
+_MAX_DEGREE, _MAX_DIGITS, _MAX_BYTES = 80, 200, 1_000_000
 
 
 @dataclass(frozen=True)
 class LinearProgrammingCertificate:
     """h = sum_l coefficients[l] P_l, a minorant of the kernel that proves an upper bound on the capacity.
 
+    What is proved for a kernel holds for every larger one: for smaller exponents, since |t| <= 1, and for more
+    `negative`. So an irrational exponent is certified through a rational one just above it.
+
     Attributes:
         m: hidden dimension; P_l are the Gegenbauer polynomials of S^(m-1) with P_l(1) = 1.
         n: number of features, or None for a bound that holds for every n.
         exponent: rational a > 0 of the kernel f(t) = t_+^(2a) + negative t_-^(2a).
-        negative: rational in [0, 1].
+        negative: rational >= 0.
         coefficients: rational h_0, h_1, ...
     """
 
@@ -56,28 +62,24 @@ class LinearProgrammingCertificate:
         """None where the certificate proves its bound; else the reason it does not. All arithmetic is exact."""
         if any(value < 0 for value in self.coefficients[1:]):
             return "a coefficient h_l with l >= 1 is negative, so its kernel is not positive semidefinite"
-        if not 0 <= self.negative <= 1:
-            return f"negative={self.negative} is outside [0, 1]"
-        if self.m == 1:
-            return None if self._holds_at_plus_minus_one() else "h exceeds the kernel at t = 1 or t = -1"
-        if not self._stays_below(self.polynomial, sympy.Integer(1)):
-            return "h exceeds the kernel f somewhere on [0, 1]"
-        mirrored = self.polynomial.compose(sympy.Poly(-_t, _t, domain="QQ"))
-        if not self._stays_below(mirrored, self.negative):
-            return "h exceeds the kernel f somewhere on [-1, 0]"
+        if self.negative < 0:
+            return f"negative={self.negative} is below 0"
+        for side, sign, weight in (("[0, 1]", 1, Fraction(1)), ("[-1, 0]", -1, _fraction(self.negative))):
+            found = self._above_kernel(sign, weight)
+            if found == "open":
+                return f"h comes so close to the kernel f on {side} that h <= f is not shown; a smaller h_0 helps"
+            if found is not None:
+                return f"h exceeds the kernel f somewhere on {side}: at t = {sign * found}"
         if not self.coefficients[0] + (0 if self.n is None else (1 - sum(self.coefficients)) / self.n) > 0:
             return "h_0 + (1 - h(1))/n is not positive, so nothing follows"
         return None
 
-    def _holds_at_plus_minus_one(self) -> bool:
-        return self.polynomial.eval(1) <= 1 and self.polynomial.eval(-1) <= self.negative
-
-    def _stays_below(self, h: sympy.Poly, weight: sympy.Rational) -> bool:
-        """Whether weight t^(2a) - h(t) > 0 on [0, 1], by Sturm's theorem after t = u^Q."""
-        power = 2 * self.exponent
-        stretched = h.compose(sympy.Poly(_t**power.q, _t, domain="QQ"))
-        gap = sympy.Poly(weight * _t**power.p, _t, domain="QQ") - stretched
-        return bool(gap.eval(0) > 0 and gap.eval(1) > 0 and gap.count_roots(0, 1) == 0)
+    def _above_kernel(self, sign: int, weight: Fraction) -> Fraction | Literal["open"] | None:
+        """A t in [0, 1] with h(sign t) > weight t^(2a); None where there is none, "open" where that stays open."""
+        h = [_fraction(value) * sign**power for power, value in enumerate(reversed(self.polynomial.all_coeffs()))]
+        if self.m == 1:  # the cosines are 1 and -1 alone
+            return None if sum(h) <= weight else Fraction(1)
+        return above_power(h, weight, 2 * _fraction(self.exponent))
 
     def to_json(self) -> str:
         """The certificate as a small JSON text."""
@@ -96,7 +98,11 @@ class LinearProgrammingCertificate:
         return json.dumps(data, indent=1)
 
 
-def read_certificate(text: str) -> LinearProgrammingCertificate:
+Certificate = LinearProgrammingCertificate | ThreePointCertificate
+"""What proves an upper bound on the capacity: has `check`, `capacity` and `to_json`."""
+
+
+def read_certificate(text: str) -> Certificate:
     """The certificate a JSON text holds, re-checked from scratch.
 
     Raises:
@@ -109,7 +115,7 @@ def read_certificate(text: str) -> LinearProgrammingCertificate:
     return certificate
 
 
-def why_rejected(certificate: LinearProgrammingCertificate, claimed: sympy.Rational) -> str | None:
+def why_rejected(certificate: Certificate, claimed: sympy.Rational) -> str | None:
     """None where the certificate proves the claimed capacity; else the reason it does not. Exact arithmetic only."""
     reason = certificate.check()
     if reason is None and claimed < certificate.capacity:
@@ -117,7 +123,7 @@ def why_rejected(certificate: LinearProgrammingCertificate, claimed: sympy.Ratio
     return reason
 
 
-def parse_certificate(text: str) -> tuple[LinearProgrammingCertificate, sympy.Rational]:
+def parse_certificate(text: str) -> tuple[Certificate, sympy.Rational]:
     """The certificate a JSON text holds and the capacity it claims, not yet checked.
 
     Raises:
@@ -131,27 +137,29 @@ def parse_certificate(text: str) -> tuple[LinearProgrammingCertificate, sympy.Ra
         raise InputError(f"certificate is not JSON: {problem}") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InputError(f"certificate lacks the field format={FORMAT!r}")
-    if data.get("version") != VERSION or data.get("kind") != "linear-programming":
-        raise InputError(f"certificate of version {data.get('version')!r}, kind {data.get('kind')!r} is unknown here")
+    kind = data.get("kind")
+    if data.get("version") != VERSION or kind not in ("linear-programming", "three-point"):
+        raise InputError(f"certificate of version {data.get('version')!r}, kind {kind!r} is unknown here")
     m, n = data.get("m"), data.get("n")
     if not _is_count(m) or not (n is None or _is_count(n)):
         raise InputError(f"certificate has m={m!r}, n={n!r}; both must be integers >= 1 (n may be null)")
+    exponent = _rational(data.get("exponent"), "exponent")
+    if not 0 < exponent <= _MAX_DEGREE:
+        raise InputError(f"certificate has exponent={exponent}; it must be in (0, {_MAX_DEGREE}]")
+    negative, claimed = _rational(data.get("negative"), "negative"), _rational(data.get("capacity"), "capacity")
+    if kind == "three-point":
+        return parse_three_point(data, m, n, exponent, negative), claimed
     listed = data.get("coefficients")
     if not isinstance(listed, list) or not 1 <= len(listed) <= _MAX_DEGREE + 1:
         raise InputError(f"certificate must list 1 to {_MAX_DEGREE + 1} coefficients")
-    exponent = _rational(data.get("exponent"), "exponent")
-    if exponent <= 0 or exponent.q > _MAX_ROOT or exponent > _MAX_DEGREE:
-        raise InputError(
-            f"certificate has exponent={exponent}; it must be in (0, {_MAX_DEGREE}], denominator <= {_MAX_ROOT}"
-        )
     certificate = LinearProgrammingCertificate(
         m=m,
         n=n,
         exponent=exponent,
-        negative=_rational(data.get("negative"), "negative"),
+        negative=negative,
         coefficients=tuple(_rational(value, f"coefficients[{i}]") for i, value in enumerate(listed)),
     )
-    return certificate, _rational(data.get("capacity"), "capacity")
+    return certificate, claimed
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
@@ -165,3 +173,7 @@ def _rational(value: Any, name: str) -> sympy.Rational:
     if len(text) > _MAX_DIGITS or not whole(numerator) or (slash and (not whole(denominator) or int(denominator) <= 0)):
         raise InputError(f"certificate has {name}={value!r}; write a rational number as a string such as '5/16'")
     return sympy.Rational(int(numerator), int(denominator) if slash else 1)
+
+
+def _fraction(value: sympy.Rational) -> Fraction:
+    return Fraction(int(value.p), int(value.q))

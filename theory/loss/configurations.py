@@ -19,8 +19,8 @@ __all__ = ["Configuration", "best_known_configuration", "blocks_that_fit"]
 _LARGEST_N, _LARGEST_M = 300, 64
 _BY_DIMENSION: dict[int, tuple[str, ...]] = {
     3: ("icosahedron", "icosahedron lines", "dodecahedron", "dodecahedron lines", "cuboctahedron"),
-    4: ("24-cell", "24-cell lines", "600-cell", "600-cell lines"),
-    5: ("Clebsch", "D:5"),
+    4: ("Petersen", "24-cell", "24-cell lines", "600-cell", "600-cell lines"),
+    5: ("Clebsch", "Johnson", "Johnson lines", "D:5"),
     6: ("Schlaefli", "E6", "E6 lines"),
     7: ("56", "56 lines", "E7", "E7 lines"),
     8: ("E8", "E8 lines"),

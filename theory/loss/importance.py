@@ -14,6 +14,7 @@ import numpy as np
 import sympy
 
 from theory.bound import Bound, Step
+from theory.loss.rounding import tidied
 from theory.toy_model import ToyModel
 
 __all__ = ["by_importance", "has_ranked_importances", "layer_cake", "spread"]
@@ -59,7 +60,7 @@ def layer_cake(model: ToyModel, name: str, source: str, build: Build) -> Bound |
         name=name,
         side="lower",
         of="sparse",
-        expr=total if total.free_symbols else sympy.simplify(total),
+        expr=tidied(total),
         model=model,
         assumptions=layers[0].assumptions,
         derivation=(
@@ -102,7 +103,7 @@ def spread(model: ToyModel, build: Build) -> Bound | None:
     _, kept, expr, equal = best
     return replace(
         equal,
-        expr=expr if expr.free_symbols else sympy.simplify(expr),
+        expr=tidied(expr),
         model=model,
         derivation=(
             *equal.derivation,

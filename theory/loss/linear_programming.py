@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import sympy
 
-from theory.arguments import InputError
+from theory.arguments import InputError, exact
 from theory.loss.certificates import LinearProgrammingCertificate
 from theory.loss.gegenbauer import gegenbauer_values
+from theory.symmetry.enclosure import enclose
 
-__all__ = ["linear_programming_certificate"]
+__all__ = ["linear_programming_certificate", "rational_near"]
 
 _GRID, _EXCHANGES = 400, 8
-_DENOMINATOR = 10**12
+_DENOMINATOR, _PRECISION = 10**12, 128
 
 
 def linear_programming_certificate(
@@ -30,17 +31,20 @@ def linear_programming_certificate(
     Args:
         n: number of features; None bounds every n at once.
         m: hidden dimension, >= 1.
-        exponent: a > 0 rational, of the kernel f(t) = t_+^(2a) + negative t_-^(2a).
-        negative: the weight of negative cosines, in [0, 1]: 0 for rectified powers, 1 for monomials.
+        exponent: a > 0, of the kernel f(t) = t_+^(2a) + negative t_-^(2a).
+        negative: the weight of negative cosines, >= 0: 0 for rectified powers, 1 for monomials.
         degree: highest Gegenbauer degree of h.
 
     Returns:
-        A certificate that has passed its own exact check.
+        A certificate that has passed its own exact check. Irrational values are replaced by rationals that make the
+        kernel smaller by about 1e-12, so that what is proved for the smaller kernel holds for the given one.
 
     Raises:
-        InputError: values out of range, or an irrational exponent.
+        InputError: values out of range.
     """
-    exponent, negative = sympy.Rational(exponent), sympy.Rational(negative)
+    exponent, negative = rational_near(exponent, up=True), rational_near(negative, up=False)
+    if not (exponent > 0 and negative >= 0):
+        raise InputError(f"exponent={exponent}, negative={negative}: the kernel needs exponent > 0 and negative >= 0")
     search = _Search(n, m, float(exponent), float(negative), degree)
     coefficients = search.solve()
     slack = max(search.violation(coefficients), 0.0)
@@ -49,6 +53,20 @@ def linear_programming_certificate(
         if certificate.check() is None:
             return certificate
     raise InputError(f"no certificate of degree {degree} survives exact checking for n={n}, m={m}, exponent={exponent}")
+
+
+def rational_near(value: Any, up: bool) -> sympy.Rational:
+    """The number itself where it is rational; else a multiple of 1e-12 above it (below it if not `up`), within 1e-12.
+
+    Raises:
+        InputError: not a real number.
+    """
+    value = exact("value", value)
+    if value.is_Rational:
+        return value
+    low, high = enclose(value, _PRECISION)
+    scaled = (high if up else low) * _DENOMINATOR
+    return sympy.Rational(int(sympy.ceiling(scaled) if up else sympy.floor(scaled)), _DENOMINATOR)
 
 
 def _rounded(
@@ -73,6 +91,9 @@ class _Search:
         step = 2 if negative == 1 else 1
         top = min(degree, 1) if m == 1 else degree
         self.degrees = np.arange(0, top + 1, step)
+        # Below exponent 1 the kernel is so steep at 0 that a grid in the angle misses where h crosses it.
+        fine = np.geomspace(1e-9, 0.05, 60) if exponent < 1 else np.zeros(0)
+        self.near_zero = np.concatenate([-fine, [0.0], fine])
 
     def kernel(self, t: np.ndarray) -> np.ndarray:
         return np.where(t >= 0, 1.0, self.negative) * np.abs(t) ** (2 * self.exponent)
@@ -87,7 +108,7 @@ class _Search:
         from scipy.optimize import linprog
 
         t = np.array([-1.0, 1.0]) if self.m == 1 else np.cos(np.pi * np.arange(_GRID + 1) / _GRID)
-        t = np.append(t, 0.0) if self.m > 1 else t
+        t = np.union1d(t, self.near_zero) if self.m > 1 else t
         share = 0.0 if self.n is None else 1.0 / self.n
         objective = np.full(self.degrees.size, share)
         objective[0] -= 1.0
@@ -114,7 +135,7 @@ class _Search:
         curvature = left - 2 * mid + right
         shift = np.where(curvature < 0, 0.5 * (left - right) / np.where(curvature < 0, curvature, -1.0), 0.0)
         angles = np.arccos(t[inner]) + np.clip(shift, -1, 1) * np.pi / 20000
-        return np.concatenate([np.cos(angles), t[inner], [-1.0, 0.0, 1.0]])
+        return np.concatenate([np.cos(angles), t[inner], self.near_zero, [-1.0, 1.0]])
 
     def violation(self, full: np.ndarray) -> float:
         """The largest h - f found."""

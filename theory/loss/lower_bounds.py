@@ -6,7 +6,7 @@ Source: docs/theory.md, T3, T5, T6, T9.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sympy
@@ -21,11 +21,13 @@ from theory.loss.biased_lower import (
     packing_closed_form,
     with_bias,
 )
-from theory.loss.capacity import has_kernel, sparse_constants
+from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
-from theory.loss.rounding import power_of_complement
-from theory.toy_model import ToyModel
+from theory.loss.obtuse_bound import obtuse_loss
+from theory.loss.rounding import power_of_complement, tidied
+from theory.loss.water_filling import water_filling
+from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
 
@@ -124,7 +126,7 @@ def _sparse_by(name: str, source: str) -> Callable[[ToyModel], Bound | None]:
             name=name,
             side="lower",
             of="sparse",
-            expr=expr if expr.free_symbols else sympy.simplify(expr),
+            expr=tidied(expr),
             model=model,
             assumptions=_assumptions(model),
             derivation=(*scale_out_steps(), *steps),
@@ -140,7 +142,7 @@ def _linear_programming(model: ToyModel) -> Bound | None:
         return None
     constants = sparse_constants(model.law, model.activation)
     kernel = constants.kernel
-    if not (kernel.exponent.is_Rational and kernel.negative.is_Rational and 0 <= kernel.negative <= 1):
+    if not (kernel.exponent.is_number and kernel.negative.is_number):
         return None
     if isinstance(model.importance, tuple):
         return layer_cake(model, "linear-programming", "T5, T9(a)", _linear_programming)
@@ -156,7 +158,8 @@ def _linear_programming(model: ToyModel) -> Bound | None:
         assumptions=_assumptions(model),
         derivation=(
             *scale_out_steps(),
-            Step("h = sum_l h_l P_l with h_l >= 0 for l >= 1 lies below f on [-1, 1]: exact, by Sturm's theorem"),
+            *_smaller_kernel(kernel, certificate),
+            Step("h = sum_l h_l P_l with h_l >= 0 for l >= 1 lies below f on [-1, 1]: checked in exact arithmetic"),
             Step("each P_l is positive definite on the sphere, so K <= 1/(h_0 + (1 - h(1))/n)"),
         ),
         certificate=certificate,
@@ -165,8 +168,53 @@ def _linear_programming(model: ToyModel) -> Bound | None:
     )
 
 
+def _three_point(model: ToyModel) -> Bound | None:
+    """T5(g): a semidefinite bound on triples of features, from the certificates that come with the library."""
+    if not _has_sparse_theory(model) or not model.n_features.is_number or not model.n_hidden.is_number:
+        return None
+    if isinstance(model.importance, tuple):
+        return layer_cake(model, "three-point", "T5(g), T9(a)", _three_point)
+    from theory.loss.three_point.shipped import best_shipped
+
+    constants = sparse_constants(model.law, model.activation)
+    n, kernel = model.n_features, constants.kernel
+    certificate = best_shipped(int(n), int(model.n_hidden), kernel.exponent, kernel.negative)
+    if certificate is None:
+        return None
+    expr = model.importance * (n * constants.second_moment - constants.kappa * sympy.Min(n, certificate.capacity))
+    return Bound(
+        name="three-point",
+        side="lower",
+        of="sparse",
+        expr=expr,
+        model=model,
+        assumptions=_assumptions(model),
+        derivation=(
+            *scale_out_steps(),
+            *_smaller_kernel(kernel, certificate),
+            Step("for every z, b_i(<x, z>) b_j(<y, z>) Q_k is positive semidefinite in x and y, so its sums are >= 0"),
+            Step("E less those sums, lambda s^2 and eta sum a_i^2 is a sum of functions of triples, pairs and points"),
+            Step("each function is a sum of squares with nonnegative weights: exact, by integer arithmetic"),
+            Step("so E >= lambda s^2 + eta sum_i a_i^2 >= (lambda + eta/n) s^2, that is K <= 1/(lambda + eta/n)"),
+        ),
+        certificate=certificate,
+        equality="the functions vanish on all triples of the code, and the F_k on its moments",
+        source=f"{_THEORY}, T5(g)",
+    )
+
+
+def _smaller_kernel(kernel: Kernel, certificate: Any) -> tuple[Step, ...]:
+    """Why a certificate with rational numbers speaks of a kernel with irrational ones."""
+    steps = []
+    if certificate.exponent != kernel.exponent:
+        steps.append(Step(f"|t|^(2a) >= |t|^(2b) on [-1, 1] for b = {certificate.exponent} >= a: bound that kernel"))
+    if certificate.negative != kernel.negative:
+        steps.append(Step(f"r_ >= {certificate.negative}: the kernel with that weight lies below f"))
+    return tuple(steps)
+
+
 @cache
-def _certificate(n: int, m: int, exponent: sympy.Rational, negative: sympy.Rational) -> Any:
+def _certificate(n: int | None, m: int, exponent: sympy.Expr, negative: sympy.Expr) -> Any:
     from theory.loss.linear_programming import linear_programming_certificate
 
     return linear_programming_certificate(n, m, exponent, negative)
@@ -177,6 +225,13 @@ def _best_layers(model: ToyModel) -> Bound | None:
     if not has_ranked_importances(model) or not _has_sparse_theory(model):
         return None
     return layer_cake(model, "layer-cake", "T9(a)", _best_sparse)
+
+
+def _water_filling(model: ToyModel) -> Bound | None:
+    """T9(b), where importances differ."""
+    if not has_ranked_importances(model) or not _has_sparse_theory(model):
+        return None
+    return water_filling(model, _certificate)
 
 
 def _has_sparse_theory(model: ToyModel) -> bool:
@@ -213,6 +268,12 @@ def scale_out_steps() -> tuple[Step, ...]:
 
 
 def _best_sparse(model: ToyModel) -> Bound | None:
+    """The best bound of the sparse limit, found once for all densities."""
+    return _best_at_any_density(model if isinstance(model.density, tuple) else model.replace(density=DENSITY))
+
+
+@lru_cache(maxsize=256)
+def _best_at_any_density(model: ToyModel) -> Bound | None:
     found = lower_bounds(model, of="sparse")
     if not found:
         return None
@@ -357,13 +418,15 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "sidelnikov": with_bias(_sparse_by("sidelnikov", "T3(a)")),
         "relu-capacity": with_bias(_sparse_by("relu-capacity", "T5(e)")),
         "linear-programming": with_bias(_linear_programming),
+        "three-point": with_bias(_three_point),
         "cardinality": with_bias(_sparse_by("cardinality", "T3")),
         "layer-cake": with_bias(_best_layers),
+        "water-filling": with_bias(_water_filling),
         "packing": packing,
         "packing-closed-form": packing_closed_form,
         "one-sign": one_sign,
     },
-    "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},
+    "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank, "obtuse": obtuse_loss},
 }
 LOWER_BOUNDS = tuple(name for builders in _BUILDERS.values() for name in builders)
 """Names of lower bounds, those of the sparse limit first."""

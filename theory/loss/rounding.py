@@ -1,13 +1,20 @@
-"""Powers of q = 1 - p with thousands of digits, replaced by short rationals on the safe side of them."""
+"""Exact numbers kept short: powers of q = 1 - p rounded to the safe side, sums of algebraic numbers simplified."""
 
 from __future__ import annotations
 
 import sympy
 
-__all__ = ["power_of_complement"]
+__all__ = ["power_of_complement", "tidied"]
 
 _LARGEST_EXACT_BITS = 1000
 _BITS, _SMALLEST_BITS = 256, 2000
+
+
+def tidied(value: sympy.Expr) -> sympy.Expr:
+    """The same expression, simplified where it is an algebraic number; gammas would take seconds and gain nothing."""
+    if value.is_Rational or value.free_symbols or value.has(sympy.gamma):
+        return value
+    return sympy.simplify(value) if value.is_algebraic else value
 
 
 def power_of_complement(p: sympy.Expr, exponent: sympy.Expr, up: bool = False) -> sympy.Expr:

@@ -27,6 +27,8 @@ from theory.loss.constructions import (
 from theory.loss.expansion import optimal_scale
 from theory.loss.importance import has_ranked_importances, spread
 from theory.loss.lower_bounds import scale_out_steps
+from theory.loss.obtuse import has_pair_loss, unit_pairs_loss
+from theory.loss.optimised import optimised_configuration
 from theory.loss.thresholded import THRESHOLDED
 from theory.toy_model import DENSITY, ToyModel
 
@@ -176,6 +178,26 @@ def _code_sparse(model: ToyModel) -> Bound | None:
     plain = model.replace(bias=False, importance=1)
     weights = np.array(found.weights(n, m, kernel).evalf().tolist(), dtype=float)
     return replace(bound, construction=(optimal_scale(plain, weights), np.zeros(n)))
+
+
+def _optimised_sparse(model: ToyModel) -> Bound | None:
+    """Integer weights that a search found, their capacity computed exactly; the search is not relied upon."""
+    constants = _constants(model)
+    if constants is None or model.n_features.free_symbols or model.n_hidden.free_symbols:
+        return None
+    n, m = int(model.n_features), int(model.n_hidden)
+    found = optimised_configuration(n, m, constants.kernel)
+    if found is None:
+        return None
+    steps = (
+        Step("each block's weights are integers, so K = s^2/E is computed by integer arithmetic"),
+        Step(f"orthogonal blocks do not interfere: capacities add up to {found.capacity} (rounded down)"),
+    )
+    bound = _sparse(model, "optimised", found.capacity, steps, "where a certified lower bound meets it", "T2, T4")
+    if not constants.gain.is_positive:
+        return bound
+    plain = model.replace(bias=False, importance=1)
+    return replace(bound, construction=(optimal_scale(plain, found.weights(n, m, constants.kernel)), np.zeros(n)))
 
 
 def _mean_kernel(model: ToyModel, constants: SparseConstants) -> sympy.Expr:
@@ -330,6 +352,20 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
     return _loss(model, "antipodal", expr, steps, "p -> 0 with n <= 2m", "T7, T10", pair_construction(model, best_gain))
 
 
+def _unit_pairs(model: ToyModel) -> Bound | None:
+    """T10(d): antipodal pairs at unit scale, for every law with a closed E min(U, V)^2."""
+    n, m = model.n_features, model.n_hidden
+    if _constants(model) is None or not (n.is_number and m.is_number) or n > 2 * m or not has_pair_loss(model):
+        return None
+    steps = (
+        Step("output 1 of a pair is (x_1 - x_2)_+, so its error is min(x_1, x_2), 0 unless both are active"),
+        Step("n - m pairs cost 2 (n - m) p^2 E min(U, V)^2, the orthonormal rest nothing: exact at every p"),
+    )
+    W = antipodal_weights(int(n), int(m)), sympy.zeros(int(n), 1)
+    expr = unit_pairs_loss(model.replace(importance=1))
+    return _loss(model, "unit-pairs", expr, steps, "p -> 0 where antipodal pairs are best", "T10(d)", W)
+
+
 def _random_directions_loss(model: ToyModel) -> Bound | None:
     """T7(b): monomials at every p, rational in p."""
     constants = _constants(model)
@@ -416,6 +452,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
     for of, builders in {
         "sparse": {
             "code": _code_sparse,
+            "optimised": _optimised_sparse,
             "antipodal": _antipodal_sparse,
             "random-bases": _random_bases_sparse,
             "random-directions": _random_directions_sparse,
@@ -424,6 +461,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         },
         "loss": {
             "antipodal": _antipodal_loss,
+            "unit-pairs": _unit_pairs,
             "principal-components": _principal_components,
             "random-directions": _random_directions_loss,
             "orthonormal": _orthonormal_loss,

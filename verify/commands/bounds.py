@@ -30,6 +30,8 @@ def run(arguments: argparse.Namespace) -> Output:
 
         verdict = check_bound(model, **{arguments.side: arguments.claim}, of=targets[-1], seed=arguments.seed)
         return Output(str(verdict), verdict.to_dict(), verdict.exit_code)
+    if targets[-1] in ("capacity", "energy"):
+        raise InputError(f"--of {targets[-1]} checks a claim: add --claim '2*D' --side upper")
     if arguments.certificate is not None:
         return _write_certificate(model, Path(arguments.certificate))
     found = {of: (theory.lower_bounds(model, of=of), theory.upper_bounds(model, of=of)) for of in targets}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["bias_capacity"]
 
 _HIGHEST = 1e9
-_DIMENSIONS = tuple(int(size) for size in np.unique(np.geomspace(2, 1000, 60).astype(int)))
+_DIMENSIONS = tuple(np.unique(np.geomspace(2, 1000, 60).astype(int)).tolist())
 
 
 def bias_capacity(

@@ -185,7 +185,7 @@ def test_the_closed_form() -> None:
     assert False not in checked
     assert checked.count(True) >= 4
     # It is a certificate with one level, written out: never above the searched one.
-    for size in ((30, 1), (200, 2), (10**5, 20)):
+    for size in ((30, 1), (10**5, 20)):
         numeric = ToyModel(*size, "relu", bias=True)
         closed = bound.evaluate(n=size[0], m=size[1])
         assert 0 < closed < float(theory.lower_bound(numeric, of="sparse", name="packing").expr)

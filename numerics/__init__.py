@@ -10,6 +10,7 @@ from numerics.optimum import Optimum, minimise_loss
 from numerics.phase_grid import PhaseGrid, phase_grid
 from numerics.population import population_loss
 from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
+from numerics.weighted_sparse_optimum import WeightedOptimum, first_order_loss, minimise_first_order
 
 __all__ = [
     "BestConfiguration",
@@ -18,12 +19,15 @@ __all__ = [
     "Optimum",
     "PhaseGrid",
     "SparseOptimum",
+    "WeightedOptimum",
     "best_configuration",
     "compile_activation",
     "compile_expression",
     "exact_loss",
     "expected_loss",
+    "first_order_loss",
     "minimise_biased_coefficient",
+    "minimise_first_order",
     "minimise_loss",
     "minimise_sparse_coefficient",
     "phase_grid",

@@ -12,6 +12,13 @@ from theory.loss.obtuse import pair_coefficient, pair_limit
 from theory.loss.phase import PHASES, Phase, phase
 from theory.loss.phase_boundaries import PhaseBoundary, phase_boundaries
 from theory.loss.phase_loss import pair_loss
+from theory.loss.scaling import (
+    FirstOrderInterval,
+    ScalingExponent,
+    first_order_interval,
+    scaling_exponent,
+    zipf_densities,
+)
 from theory.loss.theorems import theorem, theorems
 from theory.loss.threshold import threshold_constant, threshold_distortion, threshold_kernel
 from theory.loss.upper_bounds import upper_bound, upper_bounds
@@ -29,12 +36,14 @@ __all__ = [
     "Activation",
     "Bound",
     "FeatureLaw",
+    "FirstOrderInterval",
     "InputError",
     "Intertwiner",
     "MatrixGroup",
     "Phase",
     "PhaseBoundary",
     "PowerForm",
+    "ScalingExponent",
     "Step",
     "Theorem",
     "ToyModel",
@@ -49,6 +58,7 @@ __all__ = [
     "equivariance_group",
     "exponential",
     "feature_law",
+    "first_order_interval",
     "group",
     "half_normal",
     "intertwiner",
@@ -65,6 +75,7 @@ __all__ = [
     "phase_boundaries",
     "power",
     "rectified_power",
+    "scaling_exponent",
     "signed_power",
     "sparse_coefficient",
     "sparse_optimum",
@@ -76,4 +87,5 @@ __all__ = [
     "uniform",
     "upper_bound",
     "upper_bounds",
+    "zipf_densities",
 ]

@@ -50,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_atlas(commands)
     _add_theorems(commands)
     _add_phase(commands)
+    _add_scaling(commands)
     _add_report(commands)
     return parser
 
@@ -322,6 +323,34 @@ def _add_phase(commands: Any) -> None:
         "--check", type=int, default=4, metavar="N", help="minimise the loss at N x N points (default 4; 0 for none)"
     )
     parser.add_argument("--out", metavar="DIR", help="also write the figure and the data there")
+
+
+def _add_scaling(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "scaling",
+        "show how the loss falls with the hidden dimension where densities follow a power law p_i = p_1 i^-s",
+        [
+            "--activation relu --s 1.5 -n 200 -m 2,4,8,16,32",
+            "--activation power:2 --s 2 -n 100 -m 2,4,8 --restarts 0      # bounds alone",
+            "--activation relu --s 1.5 -n 500 -m 4,8,16 --many --restarts 0   # infinitely many features",
+            "--activation rectified-power:2 --s 1.5 --out scaling         # figure and data",
+        ],
+    )
+    parser.add_argument("--activation", "-a", required=True, metavar="SIGMA", help=_ACTIVATION_HELP)
+    parser.add_argument("--s", required=True, metavar="S", help="exponent of the densities, >= 0")
+    parser.add_argument("-n", "--features", default="200", metavar="N", help="number of features (default 200)")
+    parser.add_argument(
+        "-m", "--m", dest="hidden", default="2,4,8,16,32", metavar="M", help="hidden dimensions (default 2,4,8,16,32)"
+    )
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument(
+        "--many", action="store_true", help="infinitely many features: the first N are placed, the others dropped"
+    )
+    parser.add_argument(
+        "--restarts", type=int, default=6, help="starts of the search at each m, 0: no search (default 6)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="write scaling.svg, scaling.png and scaling.json to DIR")
 
 
 def _add_report(commands: Any) -> None:

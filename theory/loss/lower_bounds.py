@@ -23,6 +23,7 @@ from theory.loss.biased_lower import (
 )
 from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
+from theory.loss.heterogeneous import combined_lower, first_order_lower, has_numeric_densities, rank_lower
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
 from theory.loss.obtuse_bound import obtuse_loss
 from theory.loss.rounding import power_of_complement, tidied
@@ -93,14 +94,16 @@ def _why_none(model: ToyModel) -> str:
         return f": {model.activation.name} is 0 on every value of U, so one active feature is never reconstructed"
     if isinstance(model.importance, tuple) and not has_ranked_importances(model):
         return ": importances that differ must be numbers, because the bounds sort them"
-    if isinstance(model.density, tuple):
-        return ": the bounds need one density for all features"
+    if isinstance(model.density, tuple) and not has_numeric_densities(model):
+        return ": densities that differ must be numbers, as must importances and m, because the bounds sort them"
     if model.bias:
         if bias_dies_out(model):
             return ": with a bias and p > 0 only the rank bound of monomials is known (the no-bias bounds do not hold)"
         return (
             ": with a bias only uniform features and integer exponents, n > 2m, have one (no-bias bounds do not hold)"
         )
+    if isinstance(model.density, tuple):
+        return ": where densities differ, 'first-order', 'rank' and 'combined' bound 'loss'; there is no one limit L*/p"
     return ""
 
 
@@ -284,6 +287,8 @@ def _best_at_any_density(model: ToyModel) -> Bound | None:
 
 
 def _first_order(model: ToyModel, name: str | None = None) -> Bound | None:
+    if isinstance(model.density, tuple):
+        return first_order_lower(model) if name is None else None
     sparse = _best_sparse(model) if name is None else _BUILDERS["sparse"][name](model)
     if sparse is None:
         return None
@@ -317,10 +322,12 @@ def _monomial_exponent(model: ToyModel) -> sympy.Expr | None:
 def _rank(model: ToyModel) -> Bound | None:
     """T6(b): x_hat lies in a space of dimension R whatever W, so n - R principal directions of x are lost."""
     k = _monomial_exponent(model)
-    if k is None or isinstance(model.density, tuple):
+    if k is None:
         return None
     p, m = model.density, model.n_hidden
     rank = _binomial(m + k, k) - 1 if model.bias else _binomial(m + k - 1, k)
+    if isinstance(p, tuple):
+        return rank_lower(model, rank)
     variance = p * model.law.moment(2) - p**2 * model.law.moment(1) ** 2
     lost = _lost_importance(model, rank)
     if lost is None:
@@ -357,6 +364,9 @@ def _lost_importance(model: ToyModel, rank: sympy.Expr) -> sympy.Expr | None:
 
 def _combined(model: ToyModel) -> Bound | None:
     """T6(c): one active feature by the capacity, two or more by the rank."""
+    if isinstance(model.density, tuple) and _monomial_exponent(model) is not None:
+        k = _monomial_exponent(model)
+        return combined_lower(model, _binomial(model.n_hidden + k - 1, k))
     k, sparse = _monomial_exponent(model), None if model.bias else _best_sparse(model)
     if k is None or sparse is None:
         return None

@@ -25,6 +25,7 @@ from theory.loss.constructions import (
     scaled,
 )
 from theory.loss.expansion import optimal_scale
+from theory.loss.heterogeneous_upper import pairs_upper, random_upper
 from theory.loss.importance import has_ranked_importances, spread
 from theory.loss.lower_bounds import scale_out_steps
 from theory.loss.obtuse import has_pair_loss, unit_pairs_loss
@@ -87,7 +88,7 @@ def _why_none(model: ToyModel) -> str:
     if not has_kernel(model.law, model.activation):
         return f": {model.activation.name} is no power activation, or 0 on every value of U"
     if isinstance(model.density, tuple):
-        return ": where densities differ only the orthonormal bound of 'loss' is known, for numbers"
+        return ": where densities differ, 'orthonormal', 'antipodal' and 'random-directions' bound 'loss', for numbers"
     if isinstance(model.importance, tuple) and not has_ranked_importances(model):
         return ": importances that differ must be numbers, because the bounds sort them"
     return ""
@@ -317,6 +318,8 @@ def _principal_components(model: ToyModel) -> Bound | None:
 
 def _antipodal_loss(model: ToyModel) -> Bound | None:
     """Pairs at their optimal scale: exact at every p where E U(U-V)_+^a and E (U-V)_+^(2a) are known."""
+    if isinstance(model.density, tuple):
+        return pairs_upper(model)
     constants = _constants(model)
     if constants is None or not _is_rectified(model, constants) or model.law.is_two_sided:
         return None
@@ -368,6 +371,8 @@ def _unit_pairs(model: ToyModel) -> Bound | None:
 
 def _random_directions_loss(model: ToyModel) -> Bound | None:
     """T7(b): monomials at every p, rational in p."""
+    if isinstance(model.density, tuple):
+        return random_upper(model)
     constants = _constants(model)
     form = model.activation.power_form
     if (

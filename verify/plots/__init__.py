@@ -7,6 +7,7 @@ from verify.plots.dataset import theory_against_experiment
 from verify.plots.density import DensityPanel, excess_of_training, loss_per_density, loss_per_density_figure
 from verify.plots.intervals import IntervalPanel, sparse_interval, sparse_interval_figure
 from verify.plots.phase import phase_diagram_figure, phase_panel
+from verify.plots.scaling import scaling, scaling_figure
 from verify.plots.style import as_png, as_svg, styled
 from verify.plots.symmetry import SymmetryRow, symmetry_table
 
@@ -26,6 +27,8 @@ __all__ = [
     "phase_diagram_figure",
     "phase_panel",
     "route_agreement",
+    "scaling",
+    "scaling_figure",
     "sparse_interval",
     "sparse_interval_figure",
     "styled",

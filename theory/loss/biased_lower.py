@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
+from functools import cache
 
 import sympy
 
@@ -15,10 +17,11 @@ from theory.loss.bias import has_thresholds
 from theory.loss.importance import has_ranked_importances, layer_cake
 from theory.loss.packing_search import best_packing_certificate
 from theory.loss.positive_bias import positive_bias_gain, positive_bias_steps
+from theory.loss.positivity import is_positive, multiplied, shifted_power
 from theory.loss.rounding import power_of_complement
 from theory.toy_model import ToyModel
 
-__all__ = ["bias_dies_out", "biased_first_order", "one_sign", "packing", "with_bias"]
+__all__ = ["bias_dies_out", "biased_first_order", "one_sign", "packing", "packing_closed_form", "with_bias"]
 
 _THEORY = "docs/theory.md"
 _ASSUMPTIONS = (
@@ -170,6 +173,71 @@ def _packing_steps(model: ToyModel) -> tuple[Step, ...]:
         Step("on every level (mu_2 - v)(phi - eta) > (psi - Y)^2, so every feature costs at least v: exact as well"),
     ]
     return tuple(steps)
+
+
+def packing_closed_form(model: ToyModel) -> Bound | None:
+    """T11(e) in closed form for ReLU: n d(1/(4 sqrt(m))) - (24/625)(m^(3/2) + 3m/2), for symbols as well."""
+    form = model.activation.power_form
+    if not _applies(model) or isinstance(model.importance, tuple) or form is None or form.exponent != 1:
+        return None
+    if model.law.name != "uniform" or model.law.is_two_sided:
+        return None
+    n, m = model.n_features, model.n_hidden
+    tau = 1 / (4 * sympy.sqrt(m))
+    expr = n * (tau**2 / 4 + tau**3 / 12) - sympy.Rational(24, 625) * (m ** sympy.Rational(3, 2) + 3 * m / 2)
+    if expr.is_number and expr.evalf() <= 0:
+        return None
+    return Bound(
+        name="packing-closed-form",
+        side="lower",
+        of="sparse",
+        expr=model.importance * expr,
+        model=model,
+        assumptions=_ASSUMPTIONS,
+        derivation=(*_packing_steps(model)[:2], *_closed_form_steps()),
+        equality="not attained; up to a logarithm in n it has the right order for n >> m^(5/2)",
+        source=f"{_THEORY}, T11(e)",
+    )
+
+
+@cache
+def _closed_form_steps() -> tuple[Step, ...]:
+    u, c, m = sympy.symbols("u c m", positive=True)
+    bracket = (1 - c) * (u * c / (1 - c)) ** 3 + c * (u * c / (1 - c)) ** 2 - 4 * c**3 / (27 * (1 - c) ** 2)
+    root = 3 / (2 * sympy.sqrt(m) + 3)
+    mean = root / m - 4 * root**3 / (27 * (1 - root) ** 2)
+    third = Fraction(1, 3)
+    d_quarter = Fraction(1, 64) + Fraction(1, 768)
+    phi = [value / 3 for value in shifted_power(Fraction(1), Fraction(-1), 3)]
+    psi = multiplied(shifted_power(Fraction(1), Fraction(-1), 2), [third, Fraction(1, 6)])
+    phi[0] -= Fraction(1, 24)
+    psi[0] -= Fraction(1, 25)
+    gap = [-value for value in multiplied(psi, psi)]
+    for i, value in enumerate(phi):
+        gap[i] += (third - d_quarter) * value
+    pays = sympy.true if is_positive(gap, Fraction(0), Fraction(1, 4)) else sympy.false
+    return (
+        Step(
+            "24 h = (1-c) t^3 + c t^2 - 4c^3/(27(1-c)^2) with t = uc/(1-c) is (u - 1/3)(u + 2/3)^2 c^3/(1-c)^2: at "
+            "most 0 up to u = 1/3",
+            sympy.Eq(bracket, (u - sympy.Rational(1, 3)) * (u + sympy.Rational(2, 3)) ** 2 * c**3 / (1 - c) ** 2,
+                     evaluate=False),
+        ),
+        Step(
+            "with c = 3/(2 sqrt(m) + 3) that is t <= 1/(2 sqrt(m)) = 2T",
+            sympy.Eq(root / (3 * (1 - root)), 1 / (2 * sympy.sqrt(m)), evaluate=False),
+        ),
+        Step("for t >= 2T, 24 h <= t^2, and F(T, t) >= t^2 phi(1/2) = t^2/24: so h <= F; h(1) <= 1/24"),
+        Step(
+            "h_0 = (c/m - 4c^3/(27(1-c)^2))/24 = 1/(24 (m^(3/2) + 3m/2))",
+            sympy.Eq(mean, 1 / (m ** sympy.Rational(3, 2) + 3 * m / 2), evaluate=False),
+        ),
+        Step(
+            "y = 1/25: (1/3 - d(1/4))(phi(tau) - 1/24) > (psi(tau) - 1/25)^2 on [0, 1/4], so every feature with tau <= "
+            "T costs at least d(T), and the others cost d(tau) >= d(T) (exact, in the Bernstein basis)",
+            pays,
+        ),
+    )  # fmt: skip
 
 
 def one_sign(model: ToyModel) -> Bound | None:

@@ -13,7 +13,14 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
-from theory.loss.biased_lower import bias_dies_out, biased_first_order, one_sign, packing, with_bias
+from theory.loss.biased_lower import (
+    bias_dies_out,
+    biased_first_order,
+    one_sign,
+    packing,
+    packing_closed_form,
+    with_bias,
+)
 from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.heterogeneous import combined_lower, first_order_lower, has_numeric_densities, rank_lower
@@ -426,6 +433,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
         "layer-cake": with_bias(_best_layers),
         "water-filling": with_bias(_water_filling),
         "packing": packing,
+        "packing-closed-form": packing_closed_form,
         "one-sign": one_sign,
     },
     "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank, "obtuse": obtuse_loss},

@@ -44,7 +44,9 @@ n_, m_ = sympy.symbols("n m", integer=True, positive=True)
         (theory.lower_bound(ToyModel(12, 3, theory.rectified_power(2)), of="sparse", name="linear-programming"), 0.875),
         (theory.lower_bound(ToyModel(5, 2, "relu"), of="sparse", name="linear-programming"), 0.267262427652),
         (
-            theory.lower_bound(ToyModel(5, 2, "relu", importance=list(np.geomspace(1, 0.1, 5))), of="sparse"),
+            theory.lower_bound(
+                ToyModel(5, 2, "relu", importance=list(np.geomspace(1, 0.1, 5))), of="sparse", name="layer-cake"
+            ),
             0.0267262427652,
         ),
     ],

@@ -175,3 +175,34 @@ def test_no_density_beats_the_bound_with_biases_of_any_sign(n: int, a: int, p: f
     assert 0 < lower[0].evaluate() <= found.loss.value + found.loss.error
     assert all(lower[0].evaluate() <= bound.evaluate() for bound in theory.upper_bounds(model))
     assert False not in lower[0].check_derivation().values()
+
+
+def test_the_closed_form() -> None:
+    n, m = sympy.symbols("n m", integer=True, positive=True)
+    bound = theory.lower_bound(ToyModel(n, m, "relu", bias=True), of="sparse")
+    assert bound.name == "packing-closed-form"
+    checked = list(bound.check_derivation().values())
+    assert False not in checked
+    assert checked.count(True) >= 4
+    # It is a certificate with one level, written out: never above the searched one.
+    for size in ((30, 1), (10**5, 20)):
+        numeric = ToyModel(*size, "relu", bias=True)
+        closed = bound.evaluate(n=size[0], m=size[1])
+        assert 0 < closed < float(theory.lower_bound(numeric, of="sparse", name="packing").expr)
+        assert closed == pytest.approx(float(theory.lower_bound(numeric, of="sparse", name="packing-closed-form").expr))
+    # Without a bias, for symmetric features or other exponents it says nothing.
+    for model in (ToyModel(n, m, "relu"), ToyModel(n, m, "relu", law="two-sided:uniform", bias=True),
+                  ToyModel(n, m, theory.rectified_power(2), bias=True)):  # fmt: skip
+        assert "packing-closed-form" not in [b.name for b in theory.lower_bounds(model, of="sparse")]
+
+
+def test_the_kernel_of_the_closed_form_lies_below_the_floor() -> None:
+    for m in (1, 2, 5, 40, 1000):
+        c, T = 3 / (2 * np.sqrt(m) + 3), 1 / (4 * np.sqrt(m))
+        t = np.linspace(-1, 1, 20001)
+        h = ((1 - c) * t**3 + c * t**2 - 4 * c**3 / (27 * (1 - c) ** 2)) / 24
+        ratios = np.exp(np.linspace(-6, 6, 801))
+        for x, value in zip(t[::50], h[::50], strict=True):
+            s = T / x if x > 0 else np.inf
+            pair = (np.maximum(1 - s * ratios, 0) ** 3 + np.maximum(1 - s / ratios, 0) ** 3).min() / 6
+            assert value <= (x**2 * pair if x > 0 else 0) + 1e-12

@@ -287,9 +287,11 @@ def test_no_bound_is_invented(name: str) -> None:
         theory.lower_bound(model)
 
 
-def test_heterogeneous_densities_have_no_bound_yet() -> None:
-    with pytest.raises(InputError, match="one density"):
-        theory.lower_bound(ToyModel(3, 2, "relu", [0.1, 0.2, 0.3]))
+def test_heterogeneous_densities_have_no_one_limit() -> None:
+    model = ToyModel(3, 2, "relu", [0.1, 0.2, 0.3])
+    assert theory.lower_bounds(model, of="loss")
+    with pytest.raises(InputError, match="densities differ"):
+        theory.lower_bound(model, of="sparse")
 
 
 def test_names_are_checked() -> None:

@@ -146,7 +146,7 @@ def test_where_nothing_is_known_the_message_says_so() -> None:
     differ = ToyModel(3, 1, "relu", [0.1, 0.2, 0.3])
     with pytest.raises(InputError, match="no one limit"):
         theory.lower_bound(differ, of="sparse")
-    with pytest.raises(InputError, match="with a bias only the rank"):
+    with pytest.raises(InputError, match="with a bias only"):
         theory.lower_bound(differ.replace(bias=True))
     with pytest.raises(InputError, match="must be numbers"):
         theory.lower_bound(differ.replace(density=[0.1, sympy.Symbol("p", nonnegative=True), 0.3]))

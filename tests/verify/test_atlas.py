@@ -47,7 +47,8 @@ def test_what_a_cell_says(small: tuple[Path, xarray.Dataset]) -> None:
     assert sorted(pentagon["dimensionality"].values[:6]) == pytest.approx([0, *[0.4] * 5])
     open_cell = dataset.sel(activation="power:2", n_hidden=3, n_features=5)
     assert int(open_cell["proved"]) == 0
-    assert float(open_cell["gap"]) == pytest.approx(4.49461779404 / 4.38567264283 - 1, rel=1e-4)
+    # Three-point certificates come below the linear program, 4.4946, and stay above the best known configuration.
+    assert 1e-3 < float(open_cell["gap"]) < 4.4947 / 4.38567264283 - 1
     lines = dataset.sel(activation="power:2", n_hidden=3, n_features=6)
     assert (str(lines["configuration"].values), str(lines["bound"].values)) == ("icosahedron lines", "sidelnikov")
     assert int(dataset["present"].sel(n_hidden=3, n_features=3).sum()) == 0

@@ -287,10 +287,10 @@ def test_no_bound_is_invented(name: str) -> None:
         theory.lower_bound(model)
 
 
-def test_heterogeneous_densities_have_no_one_limit() -> None:
-    model = ToyModel(3, 2, "relu", [0.1, 0.2, 0.3])
-    assert theory.lower_bounds(model, of="loss")
-    with pytest.raises(InputError, match="densities differ"):
+def test_densities_that_differ_have_bounds_of_the_loss_but_no_sparse_limit() -> None:
+    model = ToyModel(3, 1, "relu", [0.1, 0.2, 0.3])
+    assert 0 < theory.lower_bound(model).evaluate() < theory.upper_bound(model).evaluate()
+    with pytest.raises(InputError, match="no one limit"):
         theory.lower_bound(model, of="sparse")
 
 

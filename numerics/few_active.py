@@ -12,7 +12,7 @@ from numerics.scalar_map import ScalarMap
 from numerics.setting import Array
 from theory import InputError
 
-__all__ = ["Part", "Rows", "few_active", "joined", "make_rows"]
+__all__ = ["Part", "Rows", "at_most_one", "few_active", "joined", "make_rows"]
 
 _BLOCK = 2**20
 _FEWEST_NODES, _MOST_NODES = 6, 192
@@ -128,8 +128,8 @@ def joined(parts: list[Part]) -> Part:
 
 def _with_rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int, gradient: bool) -> Part:
     index = np.arange(len(rows))
-    none_active, one_active = _at_most_one(rows.visible)
-    alone = _at_most_one(rows.others)[0] * rows.density
+    none_active, one_active = at_most_one(rows.visible)
+    alone = at_most_one(rows.others)[0] * rows.density
     u, weights = _rule(sigma, law, rows, count)
     z = rows.bias[:, None, None] + rows.gram[:, :, None] * u
     value = sigma.value(z)
@@ -158,7 +158,7 @@ def _with_rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int, gradie
     return Part(terms.sum(0), error, d_gram, d_bias, 2 * value.size)
 
 
-def _at_most_one(probability: Array) -> tuple[Array, Array]:
+def at_most_one(probability: Array) -> tuple[Array, Array]:
     """P(none active), shape (R,), and P(only j is), shape (R, n), without dividing by 1 - p_j."""
     off = 1 - probability
     ones = np.ones((len(off), 1))

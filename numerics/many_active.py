@@ -1,14 +1,17 @@
 """The part of the loss in which two or more features are active: characteristic functions, one frequency at a time.
 
-With a_j = p_j phi(G_ij t) and q_j = 1 - p_j, the transform of the other features is the product of q_j + a_j. The
-recursion below carries its terms without, with one, and with at least two factors a_j separately. Nothing is ever
-subtracted, so no digits are lost at any density.
+With a_j = p_j phi(G_ij t) and q_j = 1 - p_j, the transform of the other features is the product of q_j + a_j. Its
+terms without, with one, and with at least two factors a_j are carried separately by a recursion over the features that
+subtracts nothing, so that no digits are lost at any density; or, for many features, computed from compressed sums.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from numerics.compressed import compress, products
 from numerics.continuation import FourierForm
 from numerics.few_active import Part, Rows, joined
 from numerics.laws import NumericLaw
@@ -18,50 +21,89 @@ __all__ = ["many_active"]
 
 _BLOCK = 2**17
 _GRADIENT_BLOCK = 2**15
+_COMPRESSED_BLOCK = 2**20
 _EPSILON = float(np.finfo(float).eps)
 
 
-def many_active(law: NumericLaw, rows: Rows, form: FourierForm, gradient: bool = False) -> Part:
+def many_active(
+    law: NumericLaw, rows: Rows, form: FourierForm, gradient: bool = False, compressed: bool = True
+) -> Part:
     """Contribution of the events in which at least two visible features (or the own one and another) are active.
 
     The error is twice the largest excursion of the partial sums over the last octave of frequencies, plus rounding:
     an a-posteriori estimate, not a proved bound.
+
+    Args:
+        law, rows: the features and the outputs.
+        form: sigma and its square as Fourier series on an interval that holds every output.
+        gradient: whether to differentiate with respect to G_ij and b_i; always by recursion.
+        compressed: False forces the recursion over the features everywhere.
     """
     count, n = len(form.frequencies), rows.gram.shape[1]
-    block = max(1, (_GRADIENT_BLOCK if gradient else _BLOCK) // (len(rows) * n))
-    if block < 8 and len(rows) > 1:
+    compressed = compressed and not gradient
+    most = _COMPRESSED_BLOCK // n if compressed else (_GRADIENT_BLOCK if gradient else _BLOCK) // (8 * n)
+    if len(rows) > max(1, most):
         halves = np.split(np.arange(len(rows)), [len(rows) // 2])
-        parts = [many_active(law, rows.take(index), form, gradient) for index in halves]
-        return joined(parts)
+        return joined([many_active(law, rows.take(index), form, gradient, compressed) for index in halves])
     terms = np.empty((len(rows), count))
-    d_gram, d_bias = np.zeros(rows.gram.shape), np.zeros(len(rows))
-    doubled = np.where(np.arange(count) == 0, 1.0, 2.0)
-    for first in range(0, count, block):
-        some = slice(first, first + block)
-        terms[:, some] = _terms(
-            law,
-            rows,
-            form.frequencies[some],
-            doubled[some] * form.first[some],
-            doubled[some] * form.second[some],
-            (d_gram, d_bias) if gradient else None,
-        )
+    open_frequencies = _by_compression(law, rows, form, terms) if compressed else np.arange(count)
+    slopes = (np.zeros(rows.gram.shape), np.zeros(len(rows))) if gradient else None
+    block = max(1, (_GRADIENT_BLOCK if gradient else _BLOCK) // (len(rows) * n))
+    for first in range(0, len(open_frequencies), block):
+        some = open_frequencies[first : first + block]
+        terms[:, some] = _by_recursion(law, rows, _waves(rows, form, some), slopes)
     value = terms.sum(axis=1)
     octave = np.cumsum(terms[:, count // 2 :][:, ::-1], axis=1)
     excursion = np.abs(octave).max(axis=1)
     size = np.abs(terms).sum(axis=1)
     error = 2 * excursion + (_EPSILON * np.sqrt(n) + form.defect) * size
-    return Part(value, error, d_gram if gradient else None, d_bias if gradient else None, terms.size * n)
+    evaluations = len(rows) * count + len(open_frequencies) * len(rows) * n
+    return Part(value, error, *(slopes or (None, None)), evaluations)
 
 
-def _terms(
-    law: NumericLaw,
-    rows: Rows,
-    t: Array,
-    first: np.ndarray,
-    second: np.ndarray,
-    into: tuple[Array, Array] | None,
-) -> Array:
+class _Waves(NamedTuple):
+    """Frequencies and the factors that turn E e^(itz) into E sigma(z)**2 and E x e^(itz) into -2 E x sigma(z)."""
+
+    t: Array
+    square: np.ndarray
+    cross: np.ndarray
+
+
+def _waves(rows: Rows, form: FourierForm, some: np.ndarray) -> _Waves:
+    t = form.frequencies[some]
+    doubled = np.where(some == 0, 1.0, 2.0)
+    wave = np.exp(1j * rows.bias[:, None] * t)
+    return _Waves(t, doubled * form.second[some] * wave, -2 * doubled * form.first[some] * wave)
+
+
+def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array) -> np.ndarray:
+    """Fill in the terms that compressed sums give faster; return the indices of the other frequencies."""
+    count = len(form.frequencies)
+    data = compress(rows)
+    if data is None:
+        return np.arange(count)
+    edges = [0]
+    while edges[-1] < count:
+        # The degrees grow with the frequency, so octaves are treated apart.
+        edges.append(min(max(2 * edges[-1], count // 16, 8), count))
+    octaves = [np.arange(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    chosen = [k for k in octaves if data.is_faster(float(form.frequencies[k[-1]]), len(k))]
+    left = np.ones(count, dtype=bool)
+    if chosen:
+        found = products(data, law, [form.frequencies[k] for k in chosen])
+        own_visible = rows.visible[np.arange(len(rows)), rows.own][:, None]
+        for some, (one, more, resolved) in zip(chosen, found, strict=True):
+            waves = _waves(rows, form, some)
+            own_transforms = law.transforms(rows.own_gram[:, None] * waves.t, 1)
+            own_a, own_psi = own_visible * own_transforms[0], rows.density[:, None] * own_transforms[1]
+            square, cross = more * (1 - own_visible + own_a) + one * own_a, own_psi * (one + more)
+            terms[:, some] = (waves.square * square + waves.cross * cross).real
+            left[some[resolved]] = False
+    return np.flatnonzero(left)
+
+
+def _by_recursion(law: NumericLaw, rows: Rows, waves: _Waves, into: tuple[Array, Array] | None) -> Array:
+    t, square_weight, cross_weight = waves
     index, n = np.arange(len(rows)), rows.gram.shape[1]
     all_transforms = law.transforms(rows.gram.T[:, :, None] * t, 0 if into is None else 1)
     own_transforms = law.transforms(rows.own_gram[:, None] * t, 1 if into is None else 2)
@@ -78,8 +120,6 @@ def _terms(
         if into is not None:
             states.append((none, one, more))
         more, one, none = more * (off[j] + a[j]) + one * a[j], one * off[j] + none * a[j], none * off[j]
-    wave = np.exp(1j * rows.bias[:, None] * t)
-    square_weight, cross_weight = second * wave, -2 * first * wave
     square, cross = more * keep_own + one * own_a, own_psi * (one + more)
     sums = square_weight * square + cross_weight * cross
     if into is not None:

@@ -7,7 +7,9 @@ singularities close by, take the sum of log(q_j + p_j phi) at the low frequencie
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -18,12 +20,14 @@ from numerics.setting import Array
 
 __all__ = ["DENSEST", "Compression", "compress", "products"]
 
+Transform = Callable[[Array], np.ndarray]
+
 # Above this density log(1 + rho phi) is singular too close to the real axis.
 DENSEST = 0.45
 _MOST_DENSITIES = 8
 _ACCURATE = 1e-12
-# Costs in nanoseconds: one feature of the recursion, one node of a series, one moment times one coefficient.
-_RECURSION, _NODE, _PRODUCT = 60.0, 150.0, 1.5
+# Costs in nanoseconds: a step of the recursion, a node of a series, a moment times a coefficient, an entry of a moment.
+_STEP, _NODE, _PRODUCT, _MOMENT = 60.0, 150.0, 1.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,16 @@ class Compression:
     single: Array
     several: list[Array]
 
+    def work(self, top: float, frequencies: int) -> float:
+        """The cost at `frequencies` frequencies up to `top`, in steps of the recursion over features."""
+        rows, n = self.x.shape
+        degrees, sums = _degrees(self.scale * top), 1 + len(self.values)
+        per_frequency = degrees * (_NODE / 2 + rows * _PRODUCT / 2) * sums
+        return (per_frequency * frequencies + rows * n * degrees * sums * _MOMENT) / _STEP
+
     def is_faster(self, top: float, frequencies: int) -> bool:
         """Whether this beats the recursion at frequencies up to `top`."""
-        rows, n = self.x.shape
-        degrees = _degrees(self.scale * top)
-        per_frequency = degrees / 2 * (1 + len(self.values)) * (_NODE + rows * _PRODUCT)
-        to_begin = rows * n * degrees * (1 + len(self.values)) / 4
-        return per_frequency * frequencies + to_begin < rows * n * _RECURSION * frequencies
+        return self.work(top, frequencies) < self.x.size * frequencies
 
 
 def compress(rows: Rows) -> Compression | None:
@@ -139,17 +146,21 @@ def _series(data: Compression, law: NumericLaw, t: Array) -> list[HermitianSerie
     logarithm = _dense_logarithm if data.is_dense else _sparse_logarithm
     return [
         hermitian_series(transform, count),
-        *(hermitian_series(lambda x, v=value: logarithm(v, transform(x)), count) for value in data.values),
+        *(hermitian_series(partial(logarithm, value, transform), count) for value in data.values),
     ]
 
 
-def _dense_logarithm(p: float, phi: np.ndarray) -> np.ndarray:
-    shifted = 1 - p + p * phi
+def _dense_logarithm(p: float, transform: Transform, x: Array) -> np.ndarray:
+    shifted = 1 - p + p * transform(x)
     # Where the product may vanish the logarithm has no use; a jump marks the frequency as unresolved.
     return np.log(np.where(np.abs(shifted) < 1e-3, 1e-3, shifted))
 
 
-def _sparse_logarithm(rho: float, phi: np.ndarray) -> np.ndarray:
+def _sparse_logarithm(rho: float, transform: Transform, x: Array) -> np.ndarray:
+    return _logarithm_remainder(rho, transform(x))
+
+
+def _logarithm_remainder(rho: float, phi: np.ndarray) -> np.ndarray:
     """(log(1 + rho phi) - rho phi)/rho**2 without cancellation, |rho phi| < 1."""
     a = rho * phi
     terms = int(np.ceil(38 / -np.log(rho))) if rho < 1 else 100
@@ -162,7 +173,7 @@ def _sparse_logarithm(rho: float, phi: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         direct = (np.log1p(a) - a) / rho**2
     small = np.abs(a) < 0.2
-    direct[small] = _sparse_logarithm(0.2, phi[small] * (rho / 0.2)) * 0.04 / rho**2
+    direct[small] = _logarithm_remainder(0.2, phi[small] * (rho / 0.2)) * 0.04 / rho**2
     return direct
 
 

@@ -31,6 +31,7 @@ class NumericLaw:
         breaks: panel edges covering the support of |U| up to a tail below 1e-25.
         grading: how strongly nodes must crowd at the left and right panel edges (1: not at all).
         is_two_sided: whether the sign of U is random.
+        is_flat: whether |U| has a constant density, so that rules exact for polynomials integrate sigma exactly.
         magnitude_transforms: (w, order) -> the list of E |U|**k e^(iw|U|) for k = 0 .. order (order at most 2).
         magnitude_density: density of |U| from (u, upper - u); the second keeps its accuracy at the right end.
         magnitude_mgf: s -> E e^(s|U|), inf where it diverges.
@@ -42,6 +43,7 @@ class NumericLaw:
     breaks: tuple[float, ...]
     grading: tuple[int, int]
     is_two_sided: bool
+    is_flat: bool
     magnitude_transforms: Callable[[Array, int], Transforms]
     magnitude_density: Callable[[Array, Array], Array]
     magnitude_mgf: Callable[[Array], Array]
@@ -92,6 +94,7 @@ def _numeric_law(law: FeatureLaw) -> NumericLaw:
         breaks,
         grading,
         law.is_two_sided,
+        law.name == "uniform",
         transforms,
         density,
         mgf,

@@ -117,7 +117,7 @@ def _quadrature(at: Setting, rtol: float, atol: float, progress: Progress | None
     note = "characteristic functions, error estimated from the last octave of frequencies"
     if not result.converged:
         note += "; the tolerance was not reached"
-    return result.per_feature, float(at.importances @ result.error), result.evaluations, "estimate", note
+    return result.per_feature, result.total_error, result.evaluations, "estimate", note
 
 
 def _check_tolerances(rtol: float, atol: float) -> None:

@@ -7,6 +7,7 @@ subtracts nothing, so that no digits are lost at any density; or, for many featu
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -26,39 +27,60 @@ _EPSILON = float(np.finfo(float).eps)
 
 
 def many_active(
-    law: NumericLaw, rows: Rows, form: FourierForm, gradient: bool = False, compressed: bool = True
+    law: NumericLaw,
+    rows: Rows,
+    form: FourierForm,
+    gradient: bool = False,
+    compressed: bool = True,
+    weights: Array | None = None,
 ) -> Part:
     """Contribution of the events in which at least two visible features (or the own one and another) are active.
 
-    The error is twice the largest excursion of the partial sums over the last octave of frequencies, plus rounding:
-    an a-posteriori estimate, not a proved bound.
+    The error is extrapolated from the largest excursions of the partial sums over the last two half octaves of
+    frequencies, plus rounding: an a-posteriori estimate, not a proved bound.
 
     Args:
         law, rows: the features and the outputs.
         form: sigma and its square as Fourier series on an interval that holds every output.
         gradient: whether to differentiate with respect to G_ij and b_i; always by recursion.
         compressed: False forces the recursion over the features everywhere.
+        weights: of the rows in the sums that `total_error` is about, shape (Q, R); one sum of all by default.
     """
     count, n = len(form.frequencies), rows.gram.shape[1]
     compressed = compressed and not gradient
+    weights = np.ones((1, len(rows))) if weights is None else weights
     most = _COMPRESSED_BLOCK // n if compressed else (_GRADIENT_BLOCK if gradient else _BLOCK) // (8 * n)
     if len(rows) > max(1, most):
         halves = np.split(np.arange(len(rows)), [len(rows) // 2])
-        return joined([many_active(law, rows.take(index), form, gradient, compressed) for index in halves])
+        return joined(
+            [many_active(law, rows.take(index), form, gradient, compressed, weights[:, index]) for index in halves]
+        )
     terms = np.empty((len(rows), count))
-    open_frequencies = _by_compression(law, rows, form, terms) if compressed else np.arange(count)
+    open_frequencies, evaluations = _by_compression(law, rows, form, terms) if compressed else (np.arange(count), 0)
     slopes = (np.zeros(rows.gram.shape), np.zeros(len(rows))) if gradient else None
     block = max(1, (_GRADIENT_BLOCK if gradient else _BLOCK) // (len(rows) * n))
     for first in range(0, len(open_frequencies), block):
         some = open_frequencies[first : first + block]
         terms[:, some] = _by_recursion(law, rows, _waves(rows, form, some), slopes)
     value = terms.sum(axis=1)
-    octave = np.cumsum(terms[:, count // 2 :][:, ::-1], axis=1)
-    excursion = np.abs(octave).max(axis=1)
-    size = np.abs(terms).sum(axis=1)
-    error = 2 * excursion + (_EPSILON * np.sqrt(n) + form.defect) * size
-    evaluations = len(rows) * count + len(open_frequencies) * len(rows) * n
-    return Part(value, error, *(slopes or (None, None)), evaluations)
+    rounding = (_EPSILON * np.sqrt(n) + form.defect) * np.abs(terms).sum(axis=1)
+    error = _remainder(terms) + rounding
+    total_error = _remainder(weights @ terms) + weights @ rounding
+    evaluations += len(open_frequencies) * len(rows) * n
+    d_gram, d_bias = slopes or (None, None)
+    return Part(value, error, d_gram, d_bias, evaluations, total_error)
+
+
+def _remainder(terms: Array) -> Array:
+    """What the frequencies left out may hold, per row of terms: a geometric series through the last half octaves."""
+    count = terms.shape[1]
+    middle, last = round(count / 2), round(count / np.sqrt(2))
+    before, after = (
+        np.abs(np.cumsum(terms[:, some][:, ::-1], axis=1)).max(axis=1)
+        for some in (slice(middle, last), slice(last, count))
+    )
+    decay = np.minimum(after / np.where(before > 0, before, 1.0), 0.9)
+    return after * np.maximum(2.0, 4 * decay / (1 - decay))
 
 
 class _Waves(NamedTuple):
@@ -72,21 +94,21 @@ class _Waves(NamedTuple):
 def _waves(rows: Rows, form: FourierForm, some: np.ndarray) -> _Waves:
     t = form.frequencies[some]
     doubled = np.where(some == 0, 1.0, 2.0)
-    wave = np.exp(1j * rows.bias[:, None] * t)
+    wave = np.exp(1j * (rows.bias[:, None] - form.low) * t)
     return _Waves(t, doubled * form.second[some] * wave, -2 * doubled * form.first[some] * wave)
 
 
-def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array) -> np.ndarray:
-    """Fill in the terms that compressed sums give faster; return the indices of the other frequencies."""
+def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array) -> tuple[np.ndarray, int]:
+    """Fill in the terms that compressed sums give faster; return the indices of the others, and the work done."""
     count = len(form.frequencies)
     data = compress(rows)
     if data is None:
-        return np.arange(count)
+        return np.arange(count), 0
     edges = [0]
     while edges[-1] < count:
         # The degrees grow with the frequency, so octaves are treated apart.
         edges.append(min(max(2 * edges[-1], count // 16, 8), count))
-    octaves = [np.arange(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    octaves = [np.arange(low, high) for low, high in pairwise(edges)]
     chosen = [k for k in octaves if data.is_faster(float(form.frequencies[k[-1]]), len(k))]
     left = np.ones(count, dtype=bool)
     if chosen:
@@ -99,7 +121,8 @@ def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array
             square, cross = more * (1 - own_visible + own_a) + one * own_a, own_psi * (one + more)
             terms[:, some] = (waves.square * square + waves.cross * cross).real
             left[some[resolved]] = False
-    return np.flatnonzero(left)
+    evaluations = sum(data.work(float(form.frequencies[k[-1]]), len(k)) for k in chosen)
+    return np.flatnonzero(left), int(evaluations)
 
 
 def _by_recursion(law: NumericLaw, rows: Rows, waves: _Waves, into: tuple[Array, Array] | None) -> Array:

@@ -16,7 +16,7 @@ from numerics.exact import LARGEST_ENUMERATION, feature_moments, moments_from_cu
 from numerics.few_active import Rows, few_active, make_rows
 from numerics.laws import numeric_law
 from numerics.many_active import many_active
-from numerics.quadrature import range_groups
+from numerics.ranges import range_groups
 from numerics.scalar_map import polynomial_coefficients, scalar_map
 from numerics.setting import Array, model_arrays
 from theory import InputError, ToyModel

@@ -42,6 +42,7 @@ class Compression:
         x: G_ij/g, 0 where the feature does not show, shape (R, n).
         single: weights of the sum that gives exactly one active feature, shape (R, n).
         several: weights of the sums of logarithms, one per value, each of shape (R, n).
+        cancelled: size of what is subtracted to leave the event of several active features, shape (R,).
     """
 
     scale: float
@@ -51,6 +52,7 @@ class Compression:
     x: Array
     single: Array
     several: list[Array]
+    cancelled: Array
 
     def work(self, top: float, frequencies: int) -> float:
         """The cost at `frequencies` frequencies up to `top`, in steps of the recursion over features."""
@@ -77,19 +79,19 @@ def compress(rows: Rows) -> Compression | None:
         log_none = np.log1p(-others).sum(axis=1)
     if top >= DENSEST:
         values = np.unique(others[others > 0])
-        none, single = at_most_one(others)
-        # Several active features are what the dense formula leaves after a subtraction.
-        if len(values) > _MOST_DENSITIES or np.max(none + single.sum(axis=1)) > 0.99:
+        if len(values) > _MOST_DENSITIES:
             return None
+        single = at_most_one(others)[1]
         several = [(others == p).astype(float) for p in values]
-        return Compression(scale, log_none, True, values, x, single, several)
+        return Compression(scale, log_none, True, values, x, single, several, np.ones(len(rows)))
     rho = others / (1 - others)
     values = np.unique(rho[rho > 0])
+    cancelled = np.exp(log_none) * rho.sum(axis=1) ** 2
     if len(values) <= _MOST_DENSITIES:
         several = [np.where(rho == value, value**2, 0.0) for value in values]
-        return Compression(scale, log_none, False, values, x, rho, several)
+        return Compression(scale, log_none, False, values, x, rho, several, cancelled)
     values, shares = _between(values[0], values[-1], rho)
-    return Compression(scale, log_none, False, values, x, rho, [share * rho**2 for share in shares])
+    return Compression(scale, log_none, False, values, x, rho, [share * rho**2 for share in shares], cancelled)
 
 
 def _between(low: float, high: float, rho: Array) -> tuple[Array, list[Array]]:

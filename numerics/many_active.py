@@ -56,14 +56,16 @@ def many_active(
             [many_active(law, rows.take(index), form, gradient, compressed, weights[:, index]) for index in halves]
         )
     terms = np.empty((len(rows), count))
-    open_frequencies, evaluations = _by_compression(law, rows, form, terms) if compressed else (np.arange(count), 0)
+    open_frequencies, evaluations, lost = np.arange(count), 0, np.zeros(len(rows))
+    if compressed:
+        open_frequencies, evaluations, lost = _by_compression(law, rows, form, terms)
     slopes = (np.zeros(rows.gram.shape), np.zeros(len(rows))) if gradient else None
     block = max(1, (_GRADIENT_BLOCK if gradient else _BLOCK) // (len(rows) * n))
     for first in range(0, len(open_frequencies), block):
         some = open_frequencies[first : first + block]
         terms[:, some] = _by_recursion(law, rows, _waves(rows, form, some), slopes)
     value = terms.sum(axis=1)
-    rounding = (_EPSILON * np.sqrt(n) + form.defect) * np.abs(terms).sum(axis=1)
+    rounding = (_EPSILON * np.sqrt(n) + form.defect) * np.abs(terms).sum(axis=1) + lost
     error = _remainder(terms) + rounding
     total_error = _remainder(weights @ terms) + weights @ rounding
     evaluations += len(open_frequencies) * len(rows) * n
@@ -98,19 +100,19 @@ def _waves(rows: Rows, form: FourierForm, some: np.ndarray) -> _Waves:
     return _Waves(t, doubled * form.second[some] * wave, -2 * doubled * form.first[some] * wave)
 
 
-def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array) -> tuple[np.ndarray, int]:
-    """Fill in the terms that compressed sums give faster; return the indices of the others, and the work done."""
+def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array) -> tuple[np.ndarray, int, Array]:
+    """Fill in the terms that compressed sums give faster; return the others, the work done, and rounding."""
     count = len(form.frequencies)
     data = compress(rows)
     if data is None:
-        return np.arange(count), 0
+        return np.arange(count), 0, np.zeros(len(rows))
     edges = [0]
     while edges[-1] < count:
         # The degrees grow with the frequency, so octaves are treated apart.
         edges.append(min(max(2 * edges[-1], count // 16, 8), count))
     octaves = [np.arange(low, high) for low, high in pairwise(edges)]
     chosen = [k for k in octaves if data.is_faster(float(form.frequencies[k[-1]]), len(k))]
-    left = np.ones(count, dtype=bool)
+    left, lost = np.ones(count, dtype=bool), np.zeros(len(rows))
     if chosen:
         found = products(data, law, [form.frequencies[k] for k in chosen])
         own_visible = rows.visible[np.arange(len(rows)), rows.own][:, None]
@@ -121,8 +123,9 @@ def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array
             square, cross = more * (1 - own_visible + own_a) + one * own_a, own_psi * (one + more)
             terms[:, some] = (waves.square * square + waves.cross * cross).real
             left[some[resolved]] = False
+            lost += 4 * _EPSILON * data.cancelled * (np.abs(waves.square).sum(axis=1) + np.abs(waves.cross).sum(axis=1))
     evaluations = sum(data.work(float(form.frequencies[k[-1]]), len(k)) for k in chosen)
-    return np.flatnonzero(left), int(evaluations)
+    return np.flatnonzero(left), int(evaluations), lost
 
 
 def _by_recursion(law: NumericLaw, rows: Rows, waves: _Waves, into: tuple[Array, Array] | None) -> Array:

@@ -18,7 +18,7 @@ __all__ = ["HermitianSeries", "hermitian_series", "moments", "summed"]
 _BLOCK = 2**21
 _NEGLIGIBLE = 1e-17
 _RESOLVED = 1e-14
-_MOST_REFINEMENTS = 3
+_MOST_REFINEMENTS = 4
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from numerics.setting import Array
 __all__ = ["DENSEST", "Compression", "compress", "products"]
 
 Transform = Callable[[Array], np.ndarray]
+Transforms = tuple[np.ndarray, np.ndarray, Array, Array]
 
 # Above this density log(1 + rho phi) is singular too close to the real axis.
 DENSEST = 0.45
@@ -125,10 +126,11 @@ class _Moments:
         )
 
 
-def products(data: Compression, law: NumericLaw, blocks: list[Array]) -> list[tuple[np.ndarray, np.ndarray, Array]]:
+def products(data: Compression, law: NumericLaw, blocks: list[Array]) -> list[Transforms]:
     """For each block of frequencies: transforms with exactly one and with at least two others active, each (R, K).
 
-    The third array says at which frequencies the series resolve the logarithms; elsewhere the values mean nothing.
+    The third array says at which frequencies the series resolve the logarithms (elsewhere the values mean nothing);
+    the fourth bounds what they leave out there, relative to the transforms.
     """
     series = [_series(data, law, t) for t in blocks]
     degrees = max(one.degrees for block in series for one in block)
@@ -179,22 +181,21 @@ def _logarithm_remainder(rho: float, phi: np.ndarray) -> np.ndarray:
     return direct
 
 
-def _block_products(
-    data: Compression, series: list[HermitianSeries], rows: _Moments
-) -> tuple[np.ndarray, np.ndarray, Array]:
+def _block_products(data: Compression, series: list[HermitianSeries], rows: _Moments) -> Transforms:
     one = summed(series[0], rows.single)
     logs = sum(summed(part, sums) for part, sums in zip(series[1:], rows.several, strict=True))
     log_none = data.log_none[:, None]
     none = np.exp(log_none)
-    resolved = np.max([part.defect for part in series], axis=0) < _ACCURATE
+    defect = np.max([part.defect for part in series], axis=0)
+    resolved, inexact = defect < _ACCURATE, 4 * defect * np.sum(data.several, axis=0).sum(axis=1)[:, None]
     if data.is_dense:
-        return one, np.exp(logs) - none - one, resolved
+        return one, np.exp(logs) - none - one, resolved, inexact
     exponent = one + logs
     with np.errstate(over="ignore", invalid="ignore"):
         more = np.exp(exponent + log_none) - none * (1 + one)
         small = np.abs(exponent) < 1
         close = none * (_exponential_remainder(np.where(small, exponent, 0.0)) + logs)
-    return none * one, np.where(small, close, more), resolved
+    return none * one, np.where(small, close, more), resolved, inexact
 
 
 def _exponential_remainder(x: np.ndarray) -> np.ndarray:

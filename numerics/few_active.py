@@ -18,6 +18,7 @@ __all__ = ["Part", "Rows", "at_most_one", "few_active", "joined", "make_rows", "
 _BLOCK = 2**18
 _FEWEST_NODES, _MOST_NODES = 6, 192
 _SMOOTH_POINTS = 24
+_EPSILON = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -152,12 +153,13 @@ def _with_rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int, gradie
     cross = np.einsum("rjq,rjq,rjq->r", weights, u, values)
     # A smooth function of G_ij needs its values at a few G only; the own term has a bias of its own in every row.
     if not sigma.kinks and rows.gram.shape[1] > 2 * _SMOOTH_POINTS:
-        one, spent = _smooth_sums(sigma, law, rows, one_active, count)
+        one, lost, spent = _smooth_sums(sigma, law, rows, one_active, count)
     else:
+        lost = np.zeros(len(rows))
         squares, spent = _squares(sigma, law, rows.bias, rows.gram, count)
         one = (one_active * squares).sum(axis=1)
     terms = np.stack([none_active * at_bias**2, one, -2 * alone * cross])
-    error = np.finfo(float).eps * np.abs(terms).sum(0) * 8
+    error = _EPSILON * np.abs(terms).sum(0) * 8 + lost
     return Part(terms.sum(0), error, None, None, values.size + spent)
 
 
@@ -173,8 +175,8 @@ def _squares(sigma: ScalarMap, law: NumericLaw, bias: Array, gram: Array, count:
     return squares, value.size
 
 
-def _smooth_sums(sigma: ScalarMap, law: NumericLaw, rows: Rows, weights: Array, count: int) -> tuple[Array, int]:
-    """sum_j w_j E sigma(b_i + G_ij U)**2 by Chebyshev series in G, one per bias; more points where they are needed."""
+def _smooth_sums(sigma: ScalarMap, law: NumericLaw, rows: Rows, weights: Array, count: int) -> tuple[Array, Array, int]:
+    """sum_j w_j E sigma(b_i + G_ij U)**2 by Chebyshev series in G, one per bias; its rounding error; the work."""
     from scipy.fft import dct
 
     scale = np.abs(rows.gram).max() or 1.0
@@ -188,11 +190,13 @@ def _smooth_sums(sigma: ScalarMap, law: NumericLaw, rows: Rows, weights: Array, 
         series[:, 0] /= 2
         size = np.abs(series).max()
         if np.abs(series[:, -4:]).max() <= 1e-15 * size:
-            return np.einsum("rk,rk->r", moments(rows.gram / scale, weights, points), series[which]), spent
+            value = np.einsum("rk,rk->r", moments(rows.gram / scale, weights, points), series[which])
+            lost = 4 * _EPSILON * weights.sum(axis=1) * np.abs(series).sum(axis=1)[which]
+            return value, lost, spent
         points *= 2
         if points > rows.gram.shape[1] // 2:
             squares, used = _squares(sigma, law, rows.bias, rows.gram, count)
-            return (weights * squares).sum(axis=1), spent + used
+            return (weights * squares).sum(axis=1), np.zeros(len(rows)), spent + used
 
 
 def _too_fast(gram: Array) -> InputError:
@@ -214,7 +218,7 @@ def _with_gradient(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int) ->
     squares = np.einsum("rjq,rjq,rjq->rj", weights, value, value)
     cross = np.einsum("rq,rq,rq->r", weights[own], u[own], value[own])
     terms = np.stack([none_active * at_bias**2, (one_active * squares).sum(1), -2 * alone * cross])
-    error = np.finfo(float).eps * np.abs(terms).sum(0) * 8
+    error = _EPSILON * np.abs(terms).sum(0) * 8
     both = 2 * weights * value * slope
     d_gram = one_active * (both * u).sum(2)
     d_bias = none_active * 2 * at_bias * sigma.derivative(rows.bias) + (one_active * both.sum(2)).sum(1)

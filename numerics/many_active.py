@@ -66,23 +66,27 @@ def many_active(
         terms[:, some] = _by_recursion(law, rows, _waves(rows, form, some), slopes)
     value = terms.sum(axis=1)
     rounding = (_EPSILON * np.sqrt(n) + form.defect) * np.abs(terms).sum(axis=1) + lost
-    error = _remainder(terms) + rounding
-    total_error = _remainder(weights @ terms) + weights @ rounding
+    remainder = _remainder(terms)
+    # The remainders of rows may cancel in the last half octaves by chance; beyond, they add up at random at least.
+    total_error = np.hypot(_remainder(weights @ terms), np.sqrt(weights**2 @ remainder**2)) + weights @ rounding
     evaluations += len(open_frequencies) * len(rows) * n
     d_gram, d_bias = slopes or (None, None)
-    return Part(value, error, d_gram, d_bias, evaluations, total_error)
+    return Part(value, remainder + rounding, d_gram, d_bias, evaluations, total_error)
 
 
 def _remainder(terms: Array) -> Array:
-    """What the frequencies left out may hold, per row of terms: a geometric series through the last half octaves."""
+    """What the frequencies left out may hold, per row of terms: a geometric series through the last half octaves.
+
+    Where the excursions fall by r per half octave, the rest is about r/(1 - r) of the last; ten times that is returned.
+    """
     count = terms.shape[1]
     middle, last = round(count / 2), round(count / np.sqrt(2))
     before, after = (
         np.abs(np.cumsum(terms[:, some][:, ::-1], axis=1)).max(axis=1)
         for some in (slice(middle, last), slice(last, count))
     )
-    decay = np.minimum(after / np.where(before > 0, before, 1.0), 0.9)
-    return after * np.maximum(2.0, 4 * decay / (1 - decay))
+    decay = np.clip(after / np.where(before > 0, before, 1.0), 0.005, 0.9)
+    return 10 * after * decay / (1 - decay)
 
 
 class _Waves(NamedTuple):
@@ -116,13 +120,14 @@ def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array
     if chosen:
         found = products(data, law, [form.frequencies[k] for k in chosen])
         own_visible = rows.visible[np.arange(len(rows)), rows.own][:, None]
-        for some, (one, more, resolved) in zip(chosen, found, strict=True):
+        for some, (one, more, resolved, inexact) in zip(chosen, found, strict=True):
             waves = _waves(rows, form, some)
             own_transforms = law.transforms(rows.own_gram[:, None] * waves.t, 1)
             own_a, own_psi = own_visible * own_transforms[0], rows.density[:, None] * own_transforms[1]
             square, cross = more * (1 - own_visible + own_a) + one * own_a, own_psi * (one + more)
             terms[:, some] = (waves.square * square + waves.cross * cross).real
             left[some[resolved]] = False
+            lost += (np.abs(terms[:, some]) * inexact)[:, resolved].sum(axis=1)
             lost += 4 * _EPSILON * data.cancelled * (np.abs(waves.square).sum(axis=1) + np.abs(waves.cross).sum(axis=1))
     evaluations = sum(data.work(float(form.frequencies[k[-1]]), len(k)) for k in chosen)
     return np.flatnonzero(left), int(evaluations), lost

@@ -55,13 +55,16 @@ class _Unit:
         self.total_error = np.full(2, np.inf)
 
 
-def quadrature_loss(at: Setting, rtol: float, atol: float = 0.0, progress: Progress | None = None) -> QuadratureResult:
+def quadrature_loss(
+    at: Setting, rtol: float, atol: float = 0.0, progress: Progress | None = None, compressed: bool = True
+) -> QuadratureResult:
     """Loss per feature with an a-posteriori error: frequencies are doubled until the total meets the tolerance.
 
     Args:
         at: an elementwise activation and a law with a density.
         rtol, atol: the error of the importance-weighted total aimed at is max(atol, rtol * loss).
         progress: called with (evaluations, most, text).
+        compressed: False forces the recursion over features at every frequency: slower, an independent check.
 
     Raises:
         InputError: coupled or isotropic activation, or the binary law.
@@ -69,7 +72,7 @@ def quadrature_loss(at: Setting, rtol: float, atol: float = 0.0, progress: Progr
     Source: docs/theory.md, "Expected loss by characteristic functions".
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        result = _adaptive(at, rtol, atol, progress)
+        result = _adaptive(at, rtol, atol, progress, compressed)
     if not np.isfinite(result.per_feature).all():
         raise InputError(
             f"activation {at.model.activation.name} grows too fast for law {at.model.law} with these weights: "
@@ -78,9 +81,9 @@ def quadrature_loss(at: Setting, rtol: float, atol: float = 0.0, progress: Progr
     return result
 
 
-def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None) -> QuadratureResult:
+def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None, compressed: bool) -> QuadratureResult:
     sigma, law = scalar_map(at.model.activation), numeric_law(at.model.law)
-    base, base_error, ranges, evaluations = _few(at, sigma, law, min(1e-2 * max(rtol, 1e-14), 1e-6))
+    base, base_error, ranges, evaluations = _few(at, sigma, law, min(1e-2 * max(rtol, 1e-13), 1e-10))
     units = _units(at, ranges)
     # Features of little importance are computed too: `per_feature` is not weighted.
     weights = np.stack([at.importances, np.maximum(at.importances, at.importances.mean() or 1.0)])
@@ -88,7 +91,7 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None) 
     open_units, count, best, stalls = units, smallest_count(), np.inf, 0
     while True:
         for unit in open_units:
-            _refine(at, sigma, law, unit, weights[:, unit.index], count)
+            _refine(at, sigma, law, unit, weights[:, unit.index], count, compressed)
             evaluations += unit.evaluations
         loss = float(at.importances @ base + sum(at.importances[unit.index] @ unit.value for unit in units))
         wanted = max(atol, rtol * abs(loss))
@@ -144,10 +147,12 @@ def _blocks(index: np.ndarray, n: int) -> Iterator[np.ndarray]:
     yield from (index[first : first + most] for first in range(0, len(index), most))
 
 
-def _refine(at: Setting, sigma: ScalarMap, law: NumericLaw, unit: _Unit, weights: Array, count: int) -> None:
+def _refine(
+    at: Setting, sigma: ScalarMap, law: NumericLaw, unit: _Unit, weights: Array, count: int, compressed: bool
+) -> None:
     rows = rows_of(at, unit.index)
     form = fourier_form(sigma, unit.low, unit.high, count)
-    part = many_active(law, rows, form, weights=weights)
+    part = many_active(law, rows, form, weights=weights, compressed=compressed)
     unit.evaluations = part.evaluations
     outside = _outside(sigma, unit.low, unit.high, rows.density)
     total_error = np.asarray(part.total_error) + weights @ outside

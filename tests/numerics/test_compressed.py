@@ -36,7 +36,8 @@ def assert_kernels_agree(law_spec: str, rows: Rows, activation: str, count: int)
         fast, slow = many_active(law, some, form), many_active(law, some, form, compressed=False)
         scale = np.abs(slow.value).max() + 1e-300
         # Digits are lost to the square of the largest density, where no two such features meet.
-        lost = 1e-14 * (some.visible.max() * max(1, -low, high)) ** 2
+        edge = np.abs(sigma.value(np.array([low, high]))).max()
+        lost = 1e-14 * (some.visible.sum(axis=1).max() * max(1, edge)) ** 2
         assert np.abs(fast.value - slow.value).max() <= 1e-10 * scale + lost
         assert fast.error == pytest.approx(slow.error, rel=1e-2, abs=1e-10 * scale + 100 * lost)
         assert fast.total_error == pytest.approx(

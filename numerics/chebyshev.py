@@ -15,7 +15,7 @@ from numerics.setting import Array
 
 __all__ = ["HermitianSeries", "hermitian_series", "moments", "summed"]
 
-_BLOCK = 2**21
+_BLOCK = 2**18
 _NEGLIGIBLE = 1e-17
 _RESOLVED = 1e-14
 _MOST_REFINEMENTS = 4

@@ -16,7 +16,7 @@ from theory import InputError
 __all__ = ["Part", "Rows", "at_most_one", "few_active", "joined", "make_rows", "rows_of"]
 
 _BLOCK = 2**18
-_FEWEST_NODES, _MOST_NODES = 6, 192
+_FEWEST_NODES, _MOST_NODES = 6, 1536
 _SMOOTH_POINTS = 24
 _EPSILON = float(np.finfo(float).eps)
 
@@ -103,13 +103,6 @@ def few_active(
     Gauss-Legendre rules: of the size that is exact where sigma is polynomial between its kinks, else doubled until two
     agree to `tolerance` relative to the result (or `nodes` fixes the rule).
     """
-    if len(rows) * rows.gram.shape[1] > _BLOCK and len(rows) > 1:
-        half = len(rows) // 2
-        parts = [
-            few_active(sigma, law, rows.take(index), tolerance, gradient, nodes)
-            for index in np.split(np.arange(len(rows)), [half])
-        ]
-        return joined(parts)
     if nodes is not None:
         return _with_rule(sigma, law, rows, nodes, gradient)
     if sigma.degree is not None and law.is_flat:
@@ -142,6 +135,9 @@ def joined(parts: list[Part]) -> Part:
 
 
 def _with_rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int, gradient: bool) -> Part:
+    if rows.gram.size * count > _BLOCK and len(rows) > 1:
+        halves = np.split(np.arange(len(rows)), [len(rows) // 2])
+        return joined([_with_rule(sigma, law, rows.take(index), count, gradient) for index in halves])
     if gradient:
         return _with_gradient(sigma, law, rows, count)
     none_active, one_active = at_most_one(rows.visible)

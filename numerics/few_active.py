@@ -113,9 +113,11 @@ def few_active(
         # The last change is the error of the coarser rule, which the finer one beats by far.
         error = np.abs(finer.value - part.value) + finer.error
         evaluations = part.evaluations + finer.evaluations
+        # A sum that no longer improves has reached its rounding.
+        stalled = count > 4 * _FEWEST_NODES and error.sum() > part.error.sum() / 2
         part = Part(finer.value, error, finer.d_gram, finer.d_bias, evaluations)
         count *= 2
-        if count >= _MOST_NODES or np.all(error <= np.maximum(tolerance * np.abs(part.value), 1e-300)):
+        if stalled or count >= _MOST_NODES or np.all(error <= np.maximum(tolerance * np.abs(part.value), 1e-300)):
             return part
 
 

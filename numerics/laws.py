@@ -212,7 +212,10 @@ def _beta(a: float, b: float) -> Magnitude:
         for k in range(order + 1):
             values = np.empty(w.shape, dtype=np.complex128)
             values[close] = near(size[close], k)
-            values[~close] = _beta_far(a, b, k, size[~close])
+            # The expansions need fewer terms the larger w is.
+            for part in (~close & (size <= 8 * far), size > 8 * far):
+                if part.any():
+                    values[part] = _beta_far(a, b, k, size[part])
             found.append(np.where(w < 0, values.conj(), values))
         return found
 
@@ -237,6 +240,8 @@ def _beta_far(a: float, b: float, order: int, w: Array) -> np.ndarray:
         right_term = right_term * ((1 - top + s) * (b + s)) / ((s + 1) * iw)
         left_term = left_term * ((top + s) * (1 - b + s)) / ((s + 1) * -iw)
         right, left = right + right_term, left + left_term
+        if max(np.abs(right_term).max(), np.abs(left_term).max()) < 1e-18:
+            break
     at_one = np.exp(iw) * iw**-b * right
     at_zero = (-iw) ** -top * left * np.exp(gammaln(top)) * rgamma(b)
     return scale * (at_one + at_zero)

@@ -83,16 +83,17 @@ def quadrature_loss(
 
 def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None, compressed: bool) -> QuadratureResult:
     sigma, law = scalar_map(at.model.activation), numeric_law(at.model.law)
-    base, base_error, ranges, evaluations = _few(at, sigma, law, min(1e-2 * max(rtol, 1e-13), 1e-10))
+    base, base_error, ranges, evaluations = _few(at, sigma, law, min(max(1e-2 * rtol, 1e-14), 1e-10))
     units = _units(at, ranges)
     # Features of little importance are computed too: `per_feature` is not weighted.
     weights = np.stack([at.importances, np.maximum(at.importances, at.importances.mean() or 1.0)])
     most = 6 * 10**7 + 10 * at.n_features**2
     open_units, count, best, stalls = units, smallest_count(), np.inf, 0
+    spent = 0
     while True:
         for unit in open_units:
             _refine(at, sigma, law, unit, weights[:, unit.index], count, compressed)
-            evaluations += unit.evaluations
+            spent += unit.evaluations
         loss = float(at.importances @ base + sum(at.importances[unit.index] @ unit.value for unit in units))
         wanted = max(atol, rtol * abs(loss))
         reached = weights[1] @ base_error + sum((unit.total_error[1] for unit in units), 0.0)
@@ -104,8 +105,8 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None, 
         open_units = [unit for unit in open_units if unit.total_error[1] > 0.5 * wanted * len(unit.index) / n]
         count *= 2
         if progress is not None:
-            progress(evaluations, most, f"{count} frequencies")
-        too_long = evaluations + 2 * sum(unit.evaluations for unit in open_units) > most
+            progress(spent, most, f"{count} frequencies")
+        too_long = spent + 2 * sum(unit.evaluations for unit in open_units) > most
         if not open_units or reached <= wanted or not np.isfinite(loss) or too_long or stalls == _STALLS:
             break
     error, total_error = base_error, at.importances @ base_error
@@ -113,7 +114,7 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None, 
         base[unit.index] += unit.value
         error[unit.index] += unit.error
         total_error += min(unit.total_error[0], at.importances[unit.index] @ unit.error)
-    return QuadratureResult(base, error, float(total_error), evaluations, bool(total_error <= wanted))
+    return QuadratureResult(base, error, float(total_error), evaluations + spent, bool(total_error <= wanted))
 
 
 def _few(at: Setting, sigma: ScalarMap, law: NumericLaw, tolerance: float) -> tuple[Array, Array, Array, int]:

@@ -1,7 +1,7 @@
 """Does the error that quadrature states cover the true one? Random models against routes that share little with it.
 
-The truth is, in turn: moments (polynomial activations), the vertex formula at fifty digits (rectified powers under the
-uniform law, up to three features), and the recursion over features at a far smaller tolerance (everything else).
+The truth is, in turn: moments (polynomial activations), the vertex formula at a hundred digits (rectified powers under
+the uniform law, up to three features), and quadrature at a far smaller tolerance (everything else).
 
     python benchmarks/accuracy.py --models 2000
 """
@@ -111,12 +111,12 @@ def true_loss(at: Setting, kind: str, activation: str, stated: float) -> tuple[f
 
 
 def vertex_loss(at: Setting, exponent: float) -> float:
-    """Loss of max(0, z)**exponent under the uniform law, over all supports, at fifty digits.
+    """Loss of max(0, z)**exponent under the uniform law, over all supports, at a hundred digits.
 
     E (sum g_i U_i + b)_+^r = Gamma(r+1)/(Gamma(r+s+1) prod g) sum_v (-1)^(s-|v|) (g.v + b)_+^(r+s), and
     E U_j z_+^r follows by integration by parts in U_j.
     """
-    with mpmath.workdps(50):
+    with mpmath.workdps(100):
         gram, a, n = mpmath.matrix(at.gram.tolist()), mpmath.mpf(exponent), at.n_features
 
         def mean(g: list, shift: object, r: object) -> object:

@@ -65,7 +65,7 @@ def many_active(
         some = open_frequencies[first : first + block]
         terms[:, some] = _by_recursion(law, rows, _waves(rows, form, some), slopes)
     value = terms.sum(axis=1)
-    rounding = (_EPSILON * np.sqrt(n) + form.defect) * np.abs(terms).sum(axis=1) + lost
+    rounding = (4 * _EPSILON * np.sqrt(n) + form.defect) * np.abs(terms).sum(axis=1) + lost
     remainder = _remainder(terms)
     # The remainders of rows may cancel in the last half octaves by chance; beyond, they add up at random at least.
     total_error = np.hypot(_remainder(weights @ terms), np.sqrt(weights**2 @ remainder**2)) + weights @ rounding
@@ -77,7 +77,8 @@ def many_active(
 def _remainder(terms: Array) -> Array:
     """What the frequencies left out may hold, per row of terms: a geometric series through the last half octaves.
 
-    Where the excursions fall by r per half octave, the rest is about r/(1 - r) of the last; ten times that is returned.
+    Where the excursions fall by r per half octave, the rest is about r/(1 - r) of the last; ten times that is returned,
+    for r between 0.05 and 0.9.
     """
     count = terms.shape[1]
     middle, last = round(count / 2), round(count / np.sqrt(2))
@@ -85,7 +86,7 @@ def _remainder(terms: Array) -> Array:
         np.abs(np.cumsum(terms[:, some][:, ::-1], axis=1)).max(axis=1)
         for some in (slice(middle, last), slice(last, count))
     )
-    decay = np.clip(after / np.where(before > 0, before, 1.0), 0.005, 0.9)
+    decay = np.clip(after / np.where(before > 0, before, 1.0), 0.05, 0.9)
     return 10 * after * decay / (1 - decay)
 
 

@@ -23,7 +23,8 @@ from theory import InputError
 
 __all__ = ["QuadratureResult", "quadrature_loss"]
 
-_STALLS = 3
+# Every estimate is checked by one more doubling; rounding shows in doublings that gain little.
+_STAGES, _STALLS = 2, 3
 _ROW_BLOCK = 2**21
 
 
@@ -49,6 +50,7 @@ class _Unit:
     error: Array = field(init=False)
     total_error: Array = field(init=False)
     evaluations: int = 0
+    stages: int = 0
 
     def __post_init__(self) -> None:
         self.value, self.error = np.zeros(len(self.index)), np.full(len(self.index), np.inf)
@@ -102,12 +104,19 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None, 
         best = min(best, reached)
         # Units whose share of the error is spent already need no more frequencies.
         n = at.n_features
-        open_units = [unit for unit in open_units if unit.total_error[1] > 0.5 * wanted * len(unit.index) / n]
+        share = 0.5 * wanted / n
+        open_units = [u for u in open_units if u.stages < _STAGES or u.total_error[1] > share * len(u.index)]
         count *= 2
         if progress is not None:
             progress(spent, most, f"{count} frequencies")
         too_long = spent + 2 * sum(unit.evaluations for unit in open_units) > most
-        if not open_units or reached <= wanted or not np.isfinite(loss) or too_long or stalls == _STALLS:
+        if (
+            not open_units
+            or (reached <= wanted and open_units[0].stages >= _STAGES)
+            or not np.isfinite(loss)
+            or too_long
+            or stalls == _STALLS
+        ):
             break
     error, total_error = base_error, at.importances @ base_error
     for unit in units:
@@ -156,11 +165,22 @@ def _refine(
     part = many_active(law, rows, form, weights=weights, compressed=compressed)
     unit.evaluations = part.evaluations
     outside = _outside(sigma, unit.low, unit.high, rows.density)
-    total_error = np.asarray(part.total_error) + weights @ outside
+    error, total_error = part.error + outside, np.asarray(part.total_error) + weights @ outside
     if not form.is_complete:
-        total_error = np.full(2, np.inf)
-    if not total_error[1] >= unit.total_error[1]:
-        unit.value, unit.error, unit.total_error = part.value, part.error + outside, total_error
+        error, total_error = np.full(len(rows), np.inf), np.full(2, np.inf)
+    is_refuted = False
+    if unit.stages and np.isfinite(unit.total_error).all():
+        # An estimate that the next one refutes says how far this one may be trusted.
+        overrun = _overrun(weights @ (part.value - unit.value), unit.total_error)
+        is_refuted = bool((overrun > 1).any())
+        error, total_error = error * _overrun(part.value - unit.value, unit.error), total_error * overrun
+    unit.stages += 1
+    if is_refuted or not total_error[1] >= unit.total_error[1]:
+        unit.value, unit.error, unit.total_error = part.value, error, total_error
+
+
+def _overrun(change: Array, stated: Array) -> Array:
+    return np.maximum(1.0, np.abs(change) / np.where(stated > 0, stated, np.inf))
 
 
 def _pairs_matter(rows: Rows) -> np.ndarray:

@@ -71,7 +71,7 @@ def quadrature_loss(
     Raises:
         InputError: coupled or isotropic activation, or the binary law.
 
-    Source: docs/theory.md, "Expected loss by characteristic functions".
+    Source: docs/expected_loss.md, "Expected loss by characteristic functions".
     """
     with np.errstate(over="ignore", invalid="ignore"):
         result = _adaptive(at, rtol, atol, progress, compressed)
@@ -122,7 +122,7 @@ def _adaptive(at: Setting, rtol: float, atol: float, progress: Progress | None, 
     for unit in units:
         base[unit.index] += unit.value
         error[unit.index] += unit.error
-        total_error += min(unit.total_error[0], at.importances[unit.index] @ unit.error)
+        total_error += unit.total_error[0]
     return QuadratureResult(base, error, float(total_error), evaluations + spent, bool(total_error <= wanted))
 
 

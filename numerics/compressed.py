@@ -79,20 +79,26 @@ def compress(rows: Rows) -> Compression | None:
     with np.errstate(divide="ignore"):
         log_none = np.log1p(-others).sum(axis=1)
     if top >= DENSEST:
-        values = np.unique(others[others > 0])
+        values = _distinct(others)
         if len(values) > _MOST_DENSITIES:
             return None
         single = at_most_one(others)[1]
         several = [(others == p).astype(float) for p in values]
         return Compression(scale, log_none, True, values, x, single, several, np.ones(len(rows)))
     rho = others / (1 - others)
-    values = np.unique(rho[rho > 0])
+    values = _distinct(rho)
     cancelled = np.exp(log_none) * rho.sum(axis=1) ** 2
     if len(values) <= _MOST_DENSITIES:
         several = [np.where(rho == value, value**2, 0.0) for value in values]
         return Compression(scale, log_none, False, values, x, rho, several, cancelled)
     values, shares = _between(values[0], values[-1], rho)
     return Compression(scale, log_none, False, values, x, rho, [share * rho**2 for share in shares], cancelled)
+
+
+def _distinct(values: Array) -> Array:
+    """The distinct positive values; without sorting where there is only one."""
+    positive = values[values > 0]
+    return positive[:1] if positive.min() == positive.max() else np.unique(positive)
 
 
 def _between(low: float, high: float, rho: Array) -> tuple[Array, list[Array]]:

@@ -48,7 +48,7 @@ def smallest_count() -> int:
     return int(_GAP_PHASE / (2 * np.pi)) + 8
 
 
-def fourier_form(sigma: ScalarMap, low: float, high: float, count: int) -> FourierForm:
+def fourier_form(sigma: ScalarMap, low: float, high: float, count: int, gap_phase: float = _GAP_PHASE) -> FourierForm:
     """Fourier coefficients of sigma and sigma**2, continued periodically from [low, high].
 
     The period is high - low + gap. Over the gap an error function blends the right end into the left one; the gap
@@ -59,9 +59,11 @@ def fourier_form(sigma: ScalarMap, low: float, high: float, count: int) -> Fouri
         sigma: the function.
         low, high: the interval, low < high.
         count: K, the number of frequencies, at least `smallest_count()`.
+        gap_phase: gap times cut-off frequency. 150 puts the blend below rounding at the cut-off, 300 at half of it, so
+            that the last octave tells the error.
     """
-    cutoff = (2 * np.pi * count - _GAP_PHASE) / (high - low)
-    gap = _GAP_PHASE / cutoff
+    cutoff = (2 * np.pi * count - gap_phase) / (high - low)
+    gap = gap_phase / cutoff
     period = high - low + gap
     frequencies = 2 * np.pi * np.arange(count) / period
     shown = [kink for kink in sigma.kinks if kink >= low - gap]

@@ -52,3 +52,10 @@ def test_refusals_are_the_only_exceptions(campaign) -> None:
             assert np.isfinite(campaign.trial(seed).stated)
         except InputError:
             continue
+
+
+@pytest.mark.parametrize("seed", [1, 7, 1033, 1338, 10043, 10172, 10304, 10354, 10358, 10437])
+def test_models_that_earlier_estimates_missed(campaign, seed: int) -> None:
+    # Cancelling rows, a first stage with too few waves, series that were cut short, steep decays.
+    found = campaign.trial(seed)
+    assert found.is_covered, found

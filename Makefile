@@ -15,7 +15,7 @@ help:
 	@echo "make test         linter, formatter, type checker and every test"
 	@echo "make lint         linter, formatter and type checker only"
 	@echo "make format       rewrite the sources in the project's format"
-	@echo "make bench        time against what one would use instead, as ratios"
+	@echo "make bench        time against what one would use instead, into docs/benchmarks.md"
 	@echo "make clean        remove the environment, caches and outputs"
 
 setup: $(READY)
@@ -53,7 +53,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 bench: $(READY)
-	$(BIN)/python benchmarks/expected_loss.py
+	$(BIN)/python benchmarks/expected_loss.py --write docs/benchmarks.md
 
 clean:
 	rm -rf $(VENV) build dist report runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,14 +15,15 @@ __all__ = ["FourierForm", "fourier_form", "smallest_count"]
 
 _NODES = 16
 _PHASE_PER_PANEL = 10.0
-_GAP_PHASE = 150.0
+_GAP_PHASE = 300.0
 _DEFECT = 1e-12
 _MAX_REFINEMENTS = 6
+_PROBES, _GOLDEN = 23, 0.6180339887498949
 
 
 @dataclass(frozen=True)
 class FourierForm:
-    """sigma(z) = Re sum_k eps_k c1_k e^(i t_k z) on [low, high], with eps_0 = 1, eps_k = 2, and c2 for sigma**2.
+    """sigma(z) = Re sum_k eps_k c1_k e^(i t_k (z - low)) on [low, high], eps_0 = 1, eps_k = 2, and c2 for sigma**2.
 
     Attributes:
         low, high: where the series represents sigma.
@@ -30,6 +31,7 @@ class FourierForm:
         first: c1, shape (K,).
         second: c2, shape (K,).
         defect: relative size of what the panels do not resolve; rounding level where sigma is resolved.
+        is_complete: False where sigma oscillates faster than the highest frequency, which its coefficients cannot tell.
     """
 
     low: float
@@ -38,6 +40,7 @@ class FourierForm:
     first: np.ndarray
     second: np.ndarray
     defect: float
+    is_complete: bool
 
 
 def smallest_count() -> int:
@@ -45,7 +48,7 @@ def smallest_count() -> int:
     return int(_GAP_PHASE / (2 * np.pi)) + 8
 
 
-def fourier_form(sigma: ScalarMap, low: float, high: float, count: int) -> FourierForm:
+def fourier_form(sigma: ScalarMap, low: float, high: float, count: int, gap_phase: float = _GAP_PHASE) -> FourierForm:
     """Fourier coefficients of sigma and sigma**2, continued periodically from [low, high].
 
     The period is high - low + gap. Over the gap an error function blends the right end into the left one; the gap
@@ -56,14 +59,18 @@ def fourier_form(sigma: ScalarMap, low: float, high: float, count: int) -> Fouri
         sigma: the function.
         low, high: the interval, low < high.
         count: K, the number of frequencies, at least `smallest_count()`.
+        gap_phase: gap times cut-off frequency. 150 puts the blend below rounding at the cut-off, 300 at half of it, so
+            that the last octave tells the error.
     """
-    cutoff = (2 * np.pi * count - _GAP_PHASE) / (high - low)
-    gap = _GAP_PHASE / cutoff
+    cutoff = (2 * np.pi * count - gap_phase) / (high - low)
+    gap = gap_phase / cutoff
     period = high - low + gap
     frequencies = 2 * np.pi * np.arange(count) / period
     shown = [kink for kink in sigma.kinks if kink >= low - gap]
-    images = sorted(image for kink in shown for image in (kink, kink + period) if low <= image < low + period)
-    start = next((image for image in images if image <= high), low)
+    # Everything is measured from `low`: far from 0, the phases of z itself would lose the digits of a short interval.
+    offsets = [offset for kink in shown for offset in (kink - low, kink - low + period)]
+    images = sorted(offset for offset in offsets if 0 <= offset < period)
+    start = next((image for image in images if image <= high - low), 0.0)
     panels = int(np.ceil(2 * np.pi * count / _PHASE_PER_PANEL))
     previous = np.inf
     for _ in range(_MAX_REFINEMENTS):
@@ -72,7 +79,22 @@ def fourier_form(sigma: ScalarMap, low: float, high: float, count: int) -> Fouri
         if defect < _DEFECT or (defect < 100 * _DEFECT and defect > previous / 4):
             break
         panels, previous = 2 * panels, defect
-    return FourierForm(low, high, frequencies, first, second, defect)
+    is_complete = _is_complete(sigma, low, high, frequencies, np.stack([first, second]))
+    return FourierForm(low, high, frequencies, first, second, defect, is_complete)
+
+
+def _is_complete(sigma: ScalarMap, low: float, high: float, frequencies: Array, coefficients: np.ndarray) -> bool:
+    """Whether sigma and its square differ from their series by no more than the last octave of them explains."""
+    count = len(frequencies)
+    offsets = (high - low) * np.modf(np.arange(1, _PROBES + 1) * _GOLDEN)[0]
+    wave = np.exp(1j * np.outer(frequencies, offsets))
+    coefficients = 2 * coefficients
+    coefficients[:, 0] /= 2
+    value = sigma.value(low + offsets)
+    exact = np.stack([value, value * value])
+    miss = np.median(np.abs((coefficients @ wave).real - exact), axis=1)
+    allowed = 10 * np.abs(coefficients[:, count // 2 :]).sum(axis=1) + 1e-9 * np.abs(exact).max(axis=1)
+    return bool(np.all(miss <= allowed))
 
 
 def _coefficients(
@@ -109,18 +131,18 @@ def _coefficients(
     return totals[0], totals[1], defect
 
 
-def _continued(sigma: ScalarMap, low: float, high: float, gap: float, z: Array) -> Array:
-    """sigma and sigma**2 of period high - low + gap, equal to themselves on [low, high]; shape (2, ...)."""
+def _continued(sigma: ScalarMap, low: float, high: float, gap: float, offset: Array) -> Array:
+    """sigma and sigma**2 at low + offset, of period high - low + gap, themselves on [low, high]; shape (2, ...)."""
     from scipy.special import erfc
 
     period = high - low + gap
-    z = low + np.mod(z - low, period)
-    value = sigma.value(z)
+    offset = np.mod(offset, period)
+    value = sigma.value(low + offset)
     both = np.stack([value, value * value])
-    blend = z > high
+    blend = offset > high - low
     if blend.any():
-        left = sigma.value(z[blend] - period)
-        share = erfc(12 * ((z[blend] - high) / gap - 0.5)) / 2
+        left = sigma.value(low + (offset[blend] - period))
+        share = erfc(12 * ((offset[blend] - (high - low)) / gap - 0.5)) / 2
         both[:, blend] = both[:, blend] * share + np.stack([left, left * left]) * (1 - share)
     return both
 

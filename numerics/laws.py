@@ -31,6 +31,7 @@ class NumericLaw:
         breaks: panel edges covering the support of |U| up to a tail below 1e-25.
         grading: how strongly nodes must crowd at the left and right panel edges (1: not at all).
         is_two_sided: whether the sign of U is random.
+        is_flat: whether |U| has a constant density, so that rules exact for polynomials integrate sigma exactly.
         magnitude_transforms: (w, order) -> the list of E |U|**k e^(iw|U|) for k = 0 .. order (order at most 2).
         magnitude_density: density of |U| from (u, upper - u); the second keeps its accuracy at the right end.
         magnitude_mgf: s -> E e^(s|U|), inf where it diverges.
@@ -42,6 +43,7 @@ class NumericLaw:
     breaks: tuple[float, ...]
     grading: tuple[int, int]
     is_two_sided: bool
+    is_flat: bool
     magnitude_transforms: Callable[[Array, int], Transforms]
     magnitude_density: Callable[[Array, Array], Array]
     magnitude_mgf: Callable[[Array], Array]
@@ -92,6 +94,7 @@ def _numeric_law(law: FeatureLaw) -> NumericLaw:
         breaks,
         grading,
         law.is_two_sided,
+        law.name == "uniform",
         transforms,
         density,
         mgf,
@@ -209,7 +212,10 @@ def _beta(a: float, b: float) -> Magnitude:
         for k in range(order + 1):
             values = np.empty(w.shape, dtype=np.complex128)
             values[close] = near(size[close], k)
-            values[~close] = _beta_far(a, b, k, size[~close])
+            # The expansions need fewer terms the larger w is.
+            for part in (~close & (size <= 8 * far), size > 8 * far):
+                if part.any():
+                    values[part] = _beta_far(a, b, k, size[part])
             found.append(np.where(w < 0, values.conj(), values))
         return found
 
@@ -234,6 +240,8 @@ def _beta_far(a: float, b: float, order: int, w: Array) -> np.ndarray:
         right_term = right_term * ((1 - top + s) * (b + s)) / ((s + 1) * iw)
         left_term = left_term * ((top + s) * (1 - b + s)) / ((s + 1) * -iw)
         right, left = right + right_term, left + left_term
+        if max(np.abs(right_term).max(), np.abs(left_term).max()) < 1e-18:
+            break
     at_one = np.exp(iw) * iw**-b * right
     at_zero = (-iw) ** -top * left * np.exp(gammaln(top)) * rgamma(b)
     return scale * (at_one + at_zero)

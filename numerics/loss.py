@@ -9,6 +9,7 @@ import numpy as np
 
 from numerics.estimate import Estimate
 from numerics.exact import LARGEST_ENUMERATION, enumerated_loss, polynomial_loss, support_count
+from numerics.lattice import lattice_loss, levels_needed
 from numerics.monte_carlo import monte_carlo_loss
 from numerics.quadrature import quadrature_loss
 from numerics.scalar_map import polynomial_coefficients
@@ -38,7 +39,8 @@ def expected_loss(
         model: a numeric model.
         W: weights of shape (m, n): an array, a tensor, or exact numbers.
         b: bias of shape (n,), only for a model with bias; None means 0.
-        method: "exact" (polynomial activations by moments; the binary law by all supports, up to 2**16),
+        method: "exact" (polynomial activations by moments; the binary law by its supports: all, or those whose
+            probability matters),
             "quadrature" (elementwise activations and laws with a density), "monte_carlo" (anything), or
             "auto" (the first of these that applies; `Estimate.reason` says why).
         rtol, atol: "quadrature" works, and "monte_carlo" without `samples` draws, until the error is at most
@@ -53,15 +55,15 @@ def expected_loss(
     Raises:
         InputError: symbols in the model, wrong shapes or values, b without a bias, or a method that does not apply.
 
-    Source: docs/theory.md, T8.
+    Source: docs/theory.md, T8; docs/expected_loss.md.
     """
     one_of("method", method, METHODS)
     _check_tolerances(rtol, atol)
     at = setting(model, W, b)
     started = perf_counter()
-    chosen, why = _choose(model) if method == "auto" else (method, f"{method} was asked for")
+    chosen, why = _choose(at, rtol) if method == "auto" else (method, f"{method} was asked for")
     if chosen == "exact":
-        per_feature, error, evaluations, kind, note = _exact(at)
+        per_feature, error, evaluations, kind, note = _exact(at, rtol, atol)
     elif chosen == "quadrature":
         per_feature, error, evaluations, kind, note = _quadrature(at, rtol, atol, progress)
     else:
@@ -81,43 +83,64 @@ def expected_loss(
     )
 
 
-def _choose(model: ToyModel) -> tuple[str, str]:
-    activation = model.activation
+def _choose(at: Setting, rtol: float) -> tuple[str, str]:
+    model, activation = at.model, at.model.activation
     if polynomial_coefficients(activation) is not None:
         return "exact", f"{activation.name} is a polynomial, so moments give the loss in closed form"
     if model.law.name == "binary":
         if support_count(model) <= LARGEST_ENUMERATION:
             return "exact", f"under the binary law x takes only {support_count(model)} values"
+        if _levels(at, rtol) is not None:
+            return "exact", "under the binary law few of the values of x have a probability that matters"
         return "monte_carlo", "the binary law has no density and its supports are too many to list"
     if activation.is_elementwise:
         return "quadrature", f"{activation.name} is elementwise, so one-dimensional laws give the loss"
     return "monte_carlo", f"{activation.name} is {activation.kind}: its outputs depend on several inputs"
 
 
-def _exact(at: Setting) -> tuple[Array, float, int, str, str]:
+def _levels(at: Setting, rtol: float) -> int | None:
+    return levels_needed(at.densities, 2 if at.model.law.is_two_sided else 1, rtol)
+
+
+def _exact(at: Setting, rtol: float, atol: float) -> tuple[Array, float, int, str, str]:
+    kind = "exact"
     with np.errstate(over="ignore", invalid="ignore"):
         if polynomial_coefficients(at.model.activation) is not None:
             per_feature, error = polynomial_loss(at)
+            total_error = float(at.importances @ error)
             evaluations, note = at.n_features**2, "moments by recursion"
-        elif at.model.law.name == "binary":
-            per_feature, error = enumerated_loss(at)
-            evaluations, note = support_count(at.model) * at.n_features, "sum over all supports"
-        else:
+        elif at.model.law.name != "binary":
             raise InputError(
                 f"method='exact' needs a polynomial activation or the binary law, not {at.model.activation.name} "
                 f"with law {at.model.law}; use 'quadrature' or 'monte_carlo'"
             )
+        elif support_count(at.model) <= LARGEST_ENUMERATION:
+            per_feature, error = enumerated_loss(at)
+            total_error = float(at.importances @ error)
+            evaluations, note = support_count(at.model) * at.n_features, "sum over all supports"
+        else:
+            levels = _levels(at, rtol)
+            if levels is None:
+                raise InputError(
+                    f"n_features={at.n_features}: too many supports of the binary law matter at rtol={rtol:g}; "
+                    "use method='monte_carlo' or a larger rtol"
+                )
+            result = lattice_loss(at, levels, rtol, atol)
+            per_feature, total_error = result.per_feature, result.total_error
+            evaluations, note = result.supports * at.n_features, f"sum over {result.supports:,} supports"
+            if not result.is_complete:
+                kind, note = "estimate", note + ", the rest estimated from the growth of the last terms"
     if not np.isfinite(per_feature).all():
         raise InputError(f"the loss overflows for weights up to {np.abs(at.W).max():.3g}; rescale W")
-    return per_feature, float(at.importances @ error), evaluations, "exact", note
+    return per_feature, total_error, evaluations, kind, note
 
 
 def _quadrature(at: Setting, rtol: float, atol: float, progress: Progress | None) -> tuple[Array, float, int, str, str]:
     result = quadrature_loss(at, rtol, atol, progress)
-    note = "characteristic functions, error estimated from the last octave of frequencies"
+    note = "characteristic functions, error estimated from the last octave of frequencies and one doubling"
     if not result.converged:
-        note += "; the tolerance was not reached"
-    return result.per_feature, float(at.importances @ result.error), result.evaluations, "estimate", note
+        note += "; the tolerance was not reached: raise rtol, or compare with method='monte_carlo'"
+    return result.per_feature, result.total_error, result.evaluations, "estimate", note
 
 
 def _check_tolerances(rtol: float, atol: float) -> None:

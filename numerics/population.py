@@ -16,7 +16,7 @@ from numerics.exact import LARGEST_ENUMERATION, feature_moments, moments_from_cu
 from numerics.few_active import Rows, few_active, make_rows
 from numerics.laws import numeric_law
 from numerics.many_active import many_active
-from numerics.quadrature import range_groups
+from numerics.ranges import range_groups
 from numerics.scalar_map import polynomial_coefficients, scalar_map
 from numerics.setting import Array, model_arrays
 from theory import InputError, ToyModel
@@ -28,6 +28,8 @@ __all__ = ["PopulationLoss", "population_loss", "population_objective"]
 
 # Far tails would take frequencies from the bulk; what they hold is below the accuracy of a fixed rule.
 _TAIL = 1e-10
+# No error is estimated here, so the highest octave may hold the continuation.
+_GAP_PHASE = 150.0
 
 Losses = tuple[Array, Array, Array]
 
@@ -232,7 +234,7 @@ class _Frequencies:
                 continue
             fitting = [f for f in self.forms if f.low <= low and high <= f.high and f.high - f.low <= 2 * width]
             if not fitting:
-                form = fourier_form(self.sigma, low - 0.15 * width, high + 0.15 * width, self.count)
+                form = fourier_form(self.sigma, low - 0.15 * width, high + 0.15 * width, self.count, _GAP_PHASE)
                 self.forms = [*self.forms[-63:], form]
                 fitting = [form]
             groups.append((group, fitting[0]))

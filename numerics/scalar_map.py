@@ -27,6 +27,7 @@ class ScalarMap:
         kinks: where sigma may fail to be analytic, increasing.
         is_singular: whether a derivative may be unbounded at a kink (non-integer powers).
         jumps: the kinks where sigma itself is discontinuous.
+        degree: of the polynomials that sigma is between its kinks; None where it is anything else.
     """
 
     value: Callable[[Array], Array]
@@ -34,6 +35,7 @@ class ScalarMap:
     kinks: tuple[float, ...]
     is_singular: bool
     jumps: tuple[float, ...]
+    degree: int | None
 
 
 def scalar_map(activation: Activation) -> ScalarMap:
@@ -65,7 +67,22 @@ def _scalar_map(activation: Activation) -> ScalarMap:
     jumps = tuple(
         kink for kink, (left, right) in zip(kinks, sides, strict=True) if abs(right - left) > 1e-3 * (1 + abs(left))
     )
-    return ScalarMap(value, _derivative(activation), kinks, is_singular, jumps)
+    return ScalarMap(value, _derivative(activation), kinks, is_singular, jumps, _degree(activation))
+
+
+def _degree(activation: Activation) -> int | None:
+    form = activation.power_form
+    if form is not None:
+        return int(form.exponent) if form.exponent.is_integer and form.exponent >= 0 else None
+    pieces = activation.expr.rewrite(sympy.Piecewise)
+    if not pieces.has(sympy.Piecewise):
+        parts = [pieces]
+    else:
+        folded = sympy.piecewise_fold(pieces)
+        parts = [part for part, _ in folded.args] if isinstance(folded, sympy.Piecewise) else [folded]
+    if not all(part.is_polynomial(activation.z) for part in parts):
+        return None
+    return max(int(sympy.degree(part, activation.z)) if part.has(activation.z) else 0 for part in parts)
 
 
 def _derivative(activation: Activation) -> Callable[[Array], Array]:

@@ -74,9 +74,12 @@ def test_auto_picks_a_route_and_says_why(activation: str, law: str, method: str,
 
 
 def test_many_binary_features_are_sampled() -> None:
-    found = expected_loss(ToyModel(20, 2, "relu", 0.05, law="binary"), np.ones((2, 20)) / 2, samples=5000)
+    model = ToyModel(60, 2, "relu", 0.3, law="binary")
+    found = expected_loss(model, np.ones((2, 60)) / 2, samples=5000)
     assert found.method == "monte_carlo"
     assert "too many" in found.reason
+    with pytest.raises(InputError, match="too many supports"):
+        expected_loss(model, np.ones((2, 60)) / 2, method="exact")
 
 
 def test_importance_weighs_the_output() -> None:

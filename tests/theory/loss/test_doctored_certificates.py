@@ -166,6 +166,17 @@ def test_what_strengthens_a_sharp_claim_is_always_rejected(data: dict[str, Any],
     assert outcome(json.dumps({**data, "coefficients": coefficients, "capacity": lowered})) is not None
 
 
+@settings(max_examples=40)
+@given(st.sampled_from(ORIGINALS), st.integers(1, 20), st.fractions(Fraction(1, 10**9), Fraction(1, 50)))
+def test_a_negative_coefficient_is_always_rejected(data: dict[str, Any], which: int, size: Fraction) -> None:
+    """Even where h stays below f: P_l with a negative sign is not positive definite."""
+    coefficients = list(data["coefficients"])
+    changed = 1 + which % (len(coefficients) - 1)
+    lowered = Fraction(coefficients[0]) - Fraction(coefficients[changed]) - size
+    coefficients[0], coefficients[changed] = str(lowered), str(-size)
+    assert outcome(json.dumps({**data, "coefficients": coefficients, "capacity": "1000"})) is not None
+
+
 def test_huge_and_hostile_numbers_are_refused_quickly() -> None:
     data = ORIGINALS[0]
     wide = str(Fraction(10**97 + 1, 10**98 + 3))

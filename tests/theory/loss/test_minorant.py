@@ -34,14 +34,15 @@ def test_powers_are_bracketed_tightly(t: Fraction, power: Fraction) -> None:
         assert high - low < 2**20
 
 
+@pytest.mark.parametrize("bend", [9, 1])
 @pytest.mark.parametrize("power", [Fraction(2), Fraction(3), Fraction(7, 5), Fraction(1, 3), Fraction(28284271, 10**7)])
 @pytest.mark.parametrize("distance", [Fraction(1, 10**3), Fraction(1, 10**9), Fraction(-1, 10**3), Fraction(-1, 10**9)])
-def test_a_parabola_that_almost_touches_is_decided(power: Fraction, distance: Fraction) -> None:
-    """h = (tangent of t^power at c = 0.45) - 9 (t - c)^2 - distance touches t^power at c but for `distance`."""
-    c = 0.45
+def test_a_parabola_that_almost_touches_is_decided(power: Fraction, distance: Fraction, bend: int) -> None:
+    """h(t) = (tangent of t^power at c = 0.45) - bend (t - c)^2 - distance touches t^power at c but for `distance`."""
+    c, bend = 0.45, 9 if power < 1 else bend  # a concave power lies below its tangents
     slope, value = power * Fraction(c ** float(power - 1)), Fraction(c ** float(power))
     at = Fraction(9, 20)
-    h = [value - slope * at - 9 * at**2 - distance, slope + 18 * at, Fraction(-9)]
+    h = [value - slope * at - bend * at**2 - distance, slope + 2 * bend * at, Fraction(-bend)]
     found = above_power(h, Fraction(1), power)
     if distance > 0:
         assert found is None

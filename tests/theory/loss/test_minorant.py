@@ -52,6 +52,22 @@ def test_a_parabola_that_almost_touches_is_decided(power: Fraction, distance: Fr
         assert abs(found - at) < 0.1
 
 
+@pytest.mark.parametrize("power", [Fraction(1, 3), Fraction(4, 5), Fraction(7, 5), Fraction(283, 100)])
+def test_the_highest_polynomial_below_a_power_is_told_from_one_a_little_higher(power: Fraction) -> None:
+    """A fit of degree 8, lowered until it touches t^power: as curved as the power, so that any wrong line shows."""
+    nodes = (1 + np.cos(np.pi * (np.arange(40) + 0.5) / 40)) / 2
+    fit = np.polynomial.polynomial.polyfit(nodes, nodes ** float(power), 8)
+    t = np.concatenate([np.geomspace(1e-9, 1e-3, 20001), np.linspace(1e-3, 1, 400001)])
+    excess = float((np.polynomial.polynomial.polyval(t, fit) - t ** float(power)).max())
+    excess = max(excess, float(fit[0]))
+    h = [Fraction(float(value)) for value in fit]
+    below, above = ([h[0] - Fraction(excess) + shift, *h[1:]] for shift in (Fraction(-1, 10**6), Fraction(1, 10**6)))
+    assert above_power(below, Fraction(1), power) is None
+    found = above_power(above, Fraction(1), power)
+    assert isinstance(found, Fraction)
+    assert sum(float(value) * float(found) ** j for j, value in enumerate(above)) > float(found) ** float(power)
+
+
 @given(
     st.lists(st.integers(-40, 40), min_size=1, max_size=7),
     st.sampled_from([Fraction(0), Fraction(1, 2), Fraction(1), Fraction(5, 2)]),

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 import theory
+from numerics.configuration_search import log_inverse_capacity
 from numerics.descent import lbfgs
 from numerics.setting import Array
 from theory import InputError, ToyModel
 from theory.loss.capacity import sparse_constants
 
-__all__ = ["SparseOptimum", "minimise_sparse_coefficient"]
+__all__ = ["SparseOptimum", "minimise_sparse_coefficient", "starting_weights"]
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,10 @@ def minimise_sparse_coefficient(model: ToyModel, restarts: int = 32, seed: int =
 
     def objective(flat: Array, _: np.ndarray) -> tuple[Array, Array]:
         W = flat.reshape(-1, m, n)
-        value, gradient = _log_inverse_capacity(W, exponent, negative, importances)
+        value, gradient = log_inverse_capacity(W, exponent, negative, importances)
         return value, gradient.reshape(flat.shape)
 
-    starts = _starts(n, m, restarts, np.random.default_rng(seed))
+    starts = starting_weights(n, m, restarts, np.random.default_rng(seed))
     result = lbfgs(objective, starts.reshape(restarts, -1), steps, gradient_tolerance=1e-13)
     order = np.argsort(result.value, kind="stable")
     best = result.x[order[0]].reshape(m, n)
@@ -86,26 +87,7 @@ def minimise_sparse_coefficient(model: ToyModel, restarts: int = 32, seed: int =
     return SparseOptimum(W, coefficient, float(capacities[0]), capacities, model, seed)
 
 
-def _log_inverse_capacity(W: Array, exponent: float, negative: float, importances: Array) -> tuple[Array, Array]:
-    """-log K and its gradient for W of shape (S, m, n); K does not change with scale, and neither does this."""
-    gram = W.transpose(0, 2, 1) @ W
-    norms = np.einsum("smi,smi->si", W, W)
-    gains = norms**exponent
-    size = np.abs(gram)
-    # t**(2a - 1) with the sign of t, times f's weight on that side: both f and its slope follow from it.
-    slope = size ** (2 * exponent - 1) * np.where(gram >= 0, 1.0, -negative)
-    total = gains @ importances
-    energy = np.einsum("sij,sij,j->s", slope, gram, importances)
-    value = np.log(energy) - 2 * np.log(total)
-    mixed = slope * importances
-    d_energy = 2 * exponent * (W @ (mixed + mixed.transpose(0, 2, 1)))
-    # A column that has shrunk to 0 stays there: for a < 1 its gradient is unbounded.
-    growth = np.where(norms > 0, norms, 1.0 if exponent < 1 else 0.0) ** (exponent - 1)
-    d_total = 2 * exponent * W * (importances * growth)[:, None, :]
-    return value, d_energy / energy[:, None, None] - 2 * d_total / total[:, None, None]
-
-
-def _starts(n: int, m: int, restarts: int, rng: np.random.Generator) -> Array:
+def starting_weights(n: int, m: int, restarts: int, rng: np.random.Generator) -> Array:
     """Orthonormal, antipodal and (in the plane) regular directions with a little noise, then random ones; (S, m, n)."""
     base = np.eye(m)[:, np.arange(n) % m]
     turns = np.where((np.arange(n) // m) % 2 == 0, 1.0, -1.0)

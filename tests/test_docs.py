@@ -44,6 +44,10 @@ def test_every_source_that_a_bound_cites_is_in_the_documents() -> None:
     models.append(theory.ToyModel(3, 2, theory.power(2), 0.1, importance=[1, 0.5, 0.25]))
     seen = set()
     models.append(theory.ToyModel(3, 2, "relu", 0.1, importance=[1, 0.5, 0.2]))
+    models.append(theory.ToyModel(2, 1, "relu", 0.1, law="two-sided:uniform", bias=True))
+    models.append(theory.ToyModel(3, 1, "relu", 0.1, bias=True))
+    models.append(theory.ToyModel(8, 30, "relu", 0.1, bias=True))
+    models.append(theory.ToyModel(99, 1, "relu", 0.1, bias=True))
     for model in models:
         for of in ("sparse", "loss"):
             for bound in (*theory.lower_bounds(model, of), *theory.upper_bounds(model, of)):

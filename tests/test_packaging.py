@@ -34,6 +34,7 @@ def test_the_wheel_holds_the_three_packages_and_their_data(wheel: Path) -> None:
     assert tops == {"theory", "numerics", "verify"}
     for package in tops:
         assert f"{package}/py.typed" in names
+    assert "theory/loss/data/configurations.json" in names
     assert any(name.startswith("verify/report/") and name.endswith((".html", ".j2", ".jinja")) for name in names)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from verify.bounds import check_bound
     from verify.campaign import Campaign, attack_bounds
     from verify.geometry.dimensionality import feature_dimensionality
+    from verify.grid.atlas import atlas
     from verify.symmetry import assert_equivariance, check_equivariance
     from verify.training import Protocol, train
     from verify.verdicts import Verdict
@@ -21,6 +22,7 @@ _HOMES = {
     "Protocol": "verify.training",
     "Verdict": "verify.verdicts",
     "assert_equivariance": "verify.symmetry",
+    "atlas": "verify.grid.atlas",
     "attack_bounds": "verify.campaign",
     "check_bound": "verify.bounds",
     "check_equivariance": "verify.symmetry",
@@ -34,6 +36,7 @@ __all__ = [
     "Protocol",
     "Verdict",
     "assert_equivariance",
+    "atlas",
     "attack_bounds",
     "check_bound",
     "check_equivariance",

@@ -11,6 +11,7 @@ import theory
 from theory import Bound, InputError, ToyModel
 from theory.arguments import exact, one_of
 from theory.bound import TARGETS
+from theory.loss.bias import require_biased_setting
 from theory.parsing import parse_expression
 from verify.adversary import NumericClaim
 from verify.capacity_claims import OF_GEOMETRY, capacity_claim
@@ -50,14 +51,15 @@ def check_bound(
             of="loss"). About the geometry: in n, m, a (the exponent), D (the effective dimension D(m, a)), and for
             of="energy" a constant times s**2. Text is parsed, never executed.
         of: "loss" (L*, the smallest loss at the model's density; the default) or "sparse" (c* = lim L*/p as p -> 0;
-            power activations without bias), or the geometry behind it: "capacity" (K*, the largest s^2/E(W)) or
-            "energy" (E(W) >= lower for every W; or E(W) <= upper for some W). `Bound`s are of the first two kinds.
+            power activations; with a bias, b <= 0 and laws with a closed form), or the geometry behind it: "capacity"
+            (K*, the largest s^2/E(W)) or "energy" (E(W) >= lower for every W; or E(W) <= upper for some W). `Bound`s
+            are of the first two kinds.
         seed: of the search.
         restarts: starts of the search.
 
     Raises:
         InputError: no side or both, unknown symbols in the claim, a model with symbols, or of="sparse" for an
-            activation that is no power or a model with a bias.
+            activation that is no power, or a bias under a law without closed form.
     """
     if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 1:
         raise InputError(f"restarts={restarts!r} must be an integer >= 1")
@@ -113,7 +115,7 @@ def _require_checkable(model: ToyModel, of: str) -> None:
             "of='loss' and a density"
         )
     if model.bias:
-        raise InputError("of='sparse' is about models without bias; use ToyModel(..., bias=False), or of='loss'")
+        require_biased_setting(model)
 
 
 def _check_derived(bound: Bound, seed: int, restarts: int) -> Verdict:

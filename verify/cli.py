@@ -47,6 +47,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_loss(commands)
     _add_symmetry(commands)
     _add_train(commands)
+    _add_atlas(commands)
+    _add_theorems(commands)
+    _add_phase(commands)
+    _add_scaling(commands)
     _add_report(commands)
     return parser
 
@@ -253,6 +257,100 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds (default 8)")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the protocol's)")
     parser.add_argument("--out", dest="dataset", metavar="FILE.nc", help="also write weights and losses as NetCDF")
+
+
+def _add_atlas(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "atlas",
+        "map certified bounds and best-known configurations over a grid of (activation, m, n)",
+        [
+            "--out atlas                                   # powers 1, 2, 3, m <= 6, n <= 4m; resumes where it stopped",
+            "--activations relu,power:2 -m 2-4 --out small",
+            "--activations rectified-power:1.5 -m 2 --ratio 5 --restarts 100 --out own",
+            "--out atlas --verify                          # re-check every certificate in this fresh process",
+        ],
+    )
+    parser.add_argument(
+        "--activations", metavar="A,B,...", help="power activations (default: powers 1, 2, 3, monomial and rectified)"
+    )
+    parser.add_argument("-m", "--hidden", default="1-6", metavar="M", help="hidden dimensions, as 2-6 or 2,4 (1-6)")
+    parser.add_argument("-n", "--features", metavar="N", help="numbers of features, as 3-12 (default m < n <= ratio m)")
+    parser.add_argument("--ratio", type=int, default=4, help="largest n/m where -n is not given (default 4)")
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument(
+        "--restarts", type=int, metavar="R", help="search each cell anew with R starts (default: the shipped table)"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--out", default="atlas", metavar="DIR", help="folder of the cells (default atlas)")
+    parser.add_argument("--fresh", action="store_true", help="compute every cell again instead of resuming")
+    parser.add_argument("--verify", action="store_true", help="re-check every stored cell and certificate, no more")
+
+
+def _add_theorems(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "theorems",
+        "list the theorems on the loss, or print one with its steps re-checked",
+        ["--status open", "T5                     # T5 and its parts", "'T10(b)' --json"],
+    )
+    parser.add_argument(
+        "key", nargs="?", metavar="KEY", help="T1 to T12, or a part such as 'T3(a)'; left out, the list"
+    )
+    parser.add_argument("--status", choices=("proved", "numerical", "open"), help="only those of this status")
+    parser.add_argument(
+        "--out", dest="out_file", metavar="FILE", help="write the output to FILE instead of the terminal"
+    )
+
+
+def _add_phase(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "phase",
+        "compute the phase diagram of two features in one dimension, and check it against the minimised loss",
+        [
+            "--activation relu",
+            "--activation relu --bias --grid 61 --out runs/phase",
+            "--all --grid 61 --out runs/phase        # every power, with and without bias",
+        ],
+    )
+    parser.add_argument("--activation", "-a", metavar="SIGMA", help="a power: relu, power:2, rectified-power:3, ...")
+    parser.add_argument("--all", action="store_true", help="six powers, with and without bias, instead of one")
+    parser.add_argument("--bias", action="store_true", help="the model has a bias")
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument("--grid", type=int, default=41, metavar="N", help="points per axis (default 41)")
+    parser.add_argument(
+        "--check", type=int, default=4, metavar="N", help="minimise the loss at N x N points (default 4; 0 for none)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="also write the figure and the data there")
+
+
+def _add_scaling(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "scaling",
+        "show how the loss falls with the hidden dimension where densities follow a power law p_i = p_1 i^-s",
+        [
+            "--activation relu --s 1.5 -n 200 -m 2,4,8,16,32",
+            "--activation power:2 --s 2 -n 100 -m 2,4,8 --restarts 0      # bounds alone",
+            "--activation relu --s 1.5 -n 500 -m 4,8,16 --many --restarts 0   # infinitely many features",
+            "--activation rectified-power:2 --s 1.5 --out scaling         # figure and data",
+        ],
+    )
+    parser.add_argument("--activation", "-a", required=True, metavar="SIGMA", help=_ACTIVATION_HELP)
+    parser.add_argument("--s", required=True, metavar="S", help="exponent of the densities, >= 0")
+    parser.add_argument("-n", "--features", default="200", metavar="N", help="number of features (default 200)")
+    parser.add_argument(
+        "-m", "--m", dest="hidden", default="2,4,8,16,32", metavar="M", help="hidden dimensions (default 2,4,8,16,32)"
+    )
+    parser.add_argument("--law", default="uniform", metavar="LAW", help=_LAW_HELP + " (default uniform)")
+    parser.add_argument(
+        "--many", action="store_true", help="infinitely many features: the first N are placed, the others dropped"
+    )
+    parser.add_argument(
+        "--restarts", type=int, default=6, help="starts of the search at each m, 0: no search (default 6)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="write scaling.svg, scaling.png and scaling.json to DIR")
 
 
 def _add_report(commands: Any) -> None:

@@ -49,7 +49,7 @@ class WeightsCounterexample:
         return self.claim - self.value
 
     def __str__(self) -> str:
-        name = "c(W)" if self.of == "sparse" else "L(W, b)" if self.b is not None else "L(W)"
+        name = ("c" if self.of == "sparse" else "L") + ("(W)" if self.b is None else "(W, b)")
         lines = [f"for {self.model}", *_matrix("W", sympy.Matrix(self.W).tolist())]
         if self.b is not None:
             lines += _matrix("b", [list(self.b)])

@@ -38,7 +38,7 @@ class Candidate:
     Attributes:
         W: shape (m, n), a float64 array, or a sympy matrix where the construction is exact.
         b: shape (n,), or None.
-        value: c(W) or the loss, as a float.
+        value: c(W), c(W, b) or the loss, as a float.
         error: of `value`.
         is_enclosed: whether `error` is proved.
         source: "search", or the name of the construction.
@@ -67,8 +67,8 @@ def evaluated(model: ToyModel, of: str, W: Any, b: Any, source: str) -> Candidat
 
     W_float = np.array(sympy.Matrix(W).tolist(), dtype=np.float64)
     if of == "sparse":
-        value = float(theory.sparse_coefficient(model, W_float))
-        return Candidate(W, None, value, 1e-12 * max(1.0, abs(value)), False, source)
+        value = float(_sparse_value(model, W_float, None if b is None else [float(entry) for entry in b]))
+        return Candidate(W, b if model.bias else None, value, 1e-12 * max(1.0, abs(value)), False, source)
     b_float = None if b is None or not model.bias else np.array([float(entry) for entry in b])
     estimate = numerics.expected_loss(model, W_float, b_float)
     # A 95 % interval is too weak to refute with: take three of them.
@@ -76,29 +76,39 @@ def evaluated(model: ToyModel, of: str, W: Any, b: Any, source: str) -> Candidat
     return Candidate(W, b if model.bias else None, estimate.value, error, estimate.kind == "enclosure", source)
 
 
+def _sparse_value(model: ToyModel, W: Any, b: Any) -> Any:
+    """c(W), or c(W, b) where the model has a bias: the two are never mixed up."""
+    if not model.bias:
+        return theory.sparse_coefficient(model, W)
+    return theory.biased_sparse_coefficient(model, W, [0] * W.shape[1] if b is None else b)
+
+
 def _search(model: ToyModel, of: str, restarts: int, seed: int) -> Candidate:
     import numerics
 
+    if of == "sparse" and model.bias:
+        optimum = numerics.minimise_biased_coefficient(model, restarts=restarts, seed=seed)
+        return evaluated(model, of, optimum.W, optimum.b, "search")
     if of == "sparse":
         found = numerics.minimise_sparse_coefficient(model, restarts=restarts, seed=seed)
         return evaluated(model, of, found.W, None, "search")
     if model.activation.is_elementwise:
-        optimum = numerics.minimise_loss(model, restarts=restarts, seed=seed)
-        return evaluated(model, of, optimum.W, optimum.b, "search")
+        best = numerics.minimise_loss(model, restarts=restarts, seed=seed)
+        return evaluated(model, of, best.W, best.b, "search")
     # Coupled outputs have no population gradient; training on sampled rows needs none.
     runs = train(model, seeds=range(seed, seed + restarts), protocol=Protocol(loss_rtol=1e-2))
     losses = np.where(runs.diverged.values[0], np.inf, runs.loss.values[0])
-    best = int(np.argmin(losses))
-    W, b = runs.W.values[0, best], runs.b.values[0, best]
+    lowest = int(np.argmin(losses))
+    W, b = runs.W.values[0, lowest], runs.b.values[0, lowest]
     return evaluated(
-        model, of, *((W, b) if np.isfinite(losses[best]) else (np.zeros_like(W), np.zeros_like(b))), "training"
+        model, of, *((W, b) if np.isfinite(losses[lowest]) else (np.zeros_like(W), np.zeros_like(b))), "training"
     )
 
 
 def exact_value(model: ToyModel, of: str, W: sympy.Matrix, b: list[sympy.Expr] | None) -> sympy.Expr | None:
-    """c(W) or the loss of rational weights as an exact number; None where no exact formula is known."""
+    """c(W), c(W, b) or the loss of rational weights as an exact number; None where no exact formula is known."""
     if of == "sparse":
-        return sympy.sympify(theory.sparse_coefficient(model, W))
+        return sympy.sympify(_sparse_value(model, W, b))
     import numerics
 
     sigma = model.activation

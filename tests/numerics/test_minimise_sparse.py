@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import theory
 from numerics import minimise_sparse_coefficient
-from numerics.sparse_optimum import _log_inverse_capacity
+from numerics.configuration_search import log_inverse_capacity
 from theory import InputError, ToyModel
 
 
@@ -71,9 +71,9 @@ def test_gradient_of_the_capacity(seed: int, exponent: float, negative: float) -
     rng = np.random.default_rng(seed)
     W, towards, importances = rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 3, 5)), rng.uniform(0, 2, 5)
     step = 1e-6
-    up, _ = _log_inverse_capacity(W + step * towards, exponent, negative, importances)
-    down, _ = _log_inverse_capacity(W - step * towards, exponent, negative, importances)
-    _, gradient = _log_inverse_capacity(W, exponent, negative, importances)
+    up, _ = log_inverse_capacity(W + step * towards, exponent, negative, importances)
+    down, _ = log_inverse_capacity(W - step * towards, exponent, negative, importances)
+    _, gradient = log_inverse_capacity(W, exponent, negative, importances)
     slope = (gradient * towards).sum(axis=(1, 2))
     assert np.abs((up - down) / (2 * step) - slope).max() <= 1e-5 * (1 + np.abs(slope).max())
 

@@ -71,7 +71,19 @@ def test_a_bound_moved_to_a_biased_model_is_never_proved() -> None:
     assert check_bound(replace(weak, model=PLAIN), restarts=2).status == "proved"
 
 
-@pytest.mark.parametrize("of", ["sparse", "capacity", "energy"])
+def test_the_sparse_limit_is_another_one_with_a_bias() -> None:
+    """ReLU, five features in two dimensions: 0.2672 without, at most 0.0792 with a bias."""
+    plain, biased = ToyModel(5, 2, "relu"), ToyModel(5, 2, "relu", bias=True)
+    assert check_bound(plain, lower="0.267", of="sparse").status == "proved"
+    assert check_bound(biased, lower="0.267", of="sparse", restarts=4).status == "refuted"
+    assert check_bound(biased, upper="0.08", of="sparse").status == "proved"
+    assert check_bound(plain, upper="0.08", of="sparse").status == "refuted"
+    for bound in theory.lower_bounds(biased, of="sparse"):
+        assert bound.model == biased
+        assert "b = 0" not in bound.assumptions
+
+
+@pytest.mark.parametrize("of", ["capacity", "energy"])
 @pytest.mark.parametrize("side", ["lower", "upper"])
 def test_the_geometry_of_no_bias_is_not_asked_of_a_biased_model(of: str, side: str) -> None:
     with pytest.raises(InputError, match="bias"):

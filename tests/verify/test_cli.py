@@ -43,6 +43,14 @@ def test_bounds_in_symbols(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Min(n, m*(m + 2)/3)" in out
 
 
+def test_bounds_with_a_bias(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bounds", "-a", "relu", "-n", "3", "-m", "1", "--bias", "--of", "sparse"]) == 0
+    text = capsys.readouterr().out
+    for name in ("packing", "threshold-code", "code"):
+        assert name in text
+    assert "relu-capacity" not in text
+
+
 def test_bounds_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "bounds", "-a", "relu", "-n", "4", "-m", "2", "-p", "0.1", "--json")
     data = json.loads(out)

@@ -17,6 +17,7 @@ from verify.plots import (
     SymmetryRow,
     as_png,
     as_svg,
+    bias_capacity,
     excess_of_training,
     loss_per_density,
     loss_per_density_figure,
@@ -169,3 +170,14 @@ def test_a_training_dataset_against_theory() -> None:
 def test_bad_input(call: object, word: str) -> None:
     with pytest.raises(InputError, match=word):
         call()  # type: ignore[operator]
+
+
+def test_the_capacity_contrast() -> None:
+    figure = bias_capacity(0.02, dimensions=(10, 100, 400), bounded=(2,))
+    lines = {line.get_label(): line.get_ydata() for line in figure.axes[0].get_lines()}
+    held = next(values for label, values in lines.items() if label.startswith("with bias: at least"))
+    most = next(values for label, values in lines.items() if label.startswith("without bias: at most"))
+    assert held[0] < most[0]
+    assert held[-1] > most[-1]
+    with pytest.raises(InputError, match="dimensions"):
+        bias_capacity(0.02, dimensions=())

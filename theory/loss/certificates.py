@@ -11,14 +11,15 @@ from typing import Any, Literal, TypeGuard
 import sympy
 
 from theory.arguments import InputError
+from theory.loss.certificate_format import FORMAT, VERSION
 from theory.loss.gegenbauer import gegenbauer_coefficients
 from theory.loss.minorant import above_power
+from theory.loss.three_point.certificate import ThreePointCertificate, parse_three_point
 
-__all__ = ["LinearProgrammingCertificate", "parse_certificate", "read_certificate", "why_rejected"]
+__all__ = ["Certificate", "LinearProgrammingCertificate", "parse_certificate", "read_certificate", "why_rejected"]
 
-FORMAT, VERSION = "superposition-theory certificate", 1
 _t = sympy.Symbol("t", real=True)
-_MAX_DEGREE, _MAX_DIGITS, _MAX_BYTES = 80, 200, 200_000
+_MAX_DEGREE, _MAX_DIGITS, _MAX_BYTES = 80, 200, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ class LinearProgrammingCertificate:
         return json.dumps(data, indent=1)
 
 
-def read_certificate(text: str) -> LinearProgrammingCertificate:
+Certificate = LinearProgrammingCertificate | ThreePointCertificate
+"""What proves an upper bound on the capacity: has `check`, `capacity` and `to_json`."""
+
+
+def read_certificate(text: str) -> Certificate:
     """The certificate a JSON text holds, re-checked from scratch.
 
     Raises:
@@ -110,7 +115,7 @@ def read_certificate(text: str) -> LinearProgrammingCertificate:
     return certificate
 
 
-def why_rejected(certificate: LinearProgrammingCertificate, claimed: sympy.Rational) -> str | None:
+def why_rejected(certificate: Certificate, claimed: sympy.Rational) -> str | None:
     """None where the certificate proves the claimed capacity; else the reason it does not. Exact arithmetic only."""
     reason = certificate.check()
     if reason is None and claimed < certificate.capacity:
@@ -118,7 +123,7 @@ def why_rejected(certificate: LinearProgrammingCertificate, claimed: sympy.Ratio
     return reason
 
 
-def parse_certificate(text: str) -> tuple[LinearProgrammingCertificate, sympy.Rational]:
+def parse_certificate(text: str) -> tuple[Certificate, sympy.Rational]:
     """The certificate a JSON text holds and the capacity it claims, not yet checked.
 
     Raises:
@@ -132,27 +137,29 @@ def parse_certificate(text: str) -> tuple[LinearProgrammingCertificate, sympy.Ra
         raise InputError(f"certificate is not JSON that can be read: {problem}") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InputError(f"certificate lacks the field format={FORMAT!r}")
-    if data.get("version") != VERSION or data.get("kind") != "linear-programming":
-        raise InputError(
-            f"certificate of version {data.get('version')!r:.40}, kind {data.get('kind')!r:.40} is unknown here"
-        )
+    kind = data.get("kind")
+    if data.get("version") != VERSION or kind not in ("linear-programming", "three-point"):
+        raise InputError(f"certificate of version {data.get('version')!r:.40}, kind {kind!r:.40} is unknown here")
     m, n = data.get("m"), data.get("n")
     if not _is_count(m) or not (n is None or _is_count(n)):
         raise InputError(f"certificate has m={m!r:.40}, n={n!r:.40}; both must be integers >= 1 (n may be null)")
-    listed = data.get("coefficients")
-    if not isinstance(listed, list) or not 1 <= len(listed) <= _MAX_DEGREE + 1:
-        raise InputError(f"certificate must list 1 to {_MAX_DEGREE + 1} coefficients")
     exponent = _rational(data.get("exponent"), "exponent")
     if not 0 < exponent <= _MAX_DEGREE:
         raise InputError(f"certificate has exponent={exponent}; it must be in (0, {_MAX_DEGREE}]")
+    negative, claimed = _rational(data.get("negative"), "negative"), _rational(data.get("capacity"), "capacity")
+    if kind == "three-point":
+        return parse_three_point(data, m, n, exponent, negative), claimed
+    listed = data.get("coefficients")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= _MAX_DEGREE + 1:
+        raise InputError(f"certificate must list 1 to {_MAX_DEGREE + 1} coefficients")
     certificate = LinearProgrammingCertificate(
         m=m,
         n=n,
         exponent=exponent,
-        negative=_rational(data.get("negative"), "negative"),
+        negative=negative,
         coefficients=tuple(_rational(value, f"coefficients[{i}]") for i, value in enumerate(listed)),
     )
-    return certificate, _rational(data.get("capacity"), "capacity")
+    return certificate, claimed
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

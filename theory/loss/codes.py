@@ -230,6 +230,18 @@ def _clebsch() -> list[Vector]:
     return _unit(signs for signs in product((1, -1), repeat=5) if sum(value < 0 for value in signs) % 2 == 0)
 
 
+def _petersen() -> list[Vector]:
+    """The midpoints of the edges of a regular simplex in R^4: inner products 1/6 and -2/3."""
+    corners = _simplex(4)
+    return _unit(tuple(x + y for x, y in zip(a, b, strict=True)) for a, b in combinations(corners, 2))
+
+
+def _johnson() -> list[Vector]:
+    """The centres of the triangles of a regular simplex in R^5: ten lines at equal angles, inner products +-1/3, -1."""
+    corners = _simplex(5)
+    return _unit(tuple(sum(xs) for xs in zip(*three, strict=True)) for three in combinations(corners, 3))
+
+
 def _icosahedron() -> list[Vector]:
     return _unit(_cyclic((0, 1, _phi)))
 
@@ -249,8 +261,10 @@ _FIXED: Mapping[str, Callable[[], list[Vector]]] = {
     "icosahedron": _icosahedron,
     "dodecahedron": _dodecahedron,
     "cuboctahedron": lambda: _unit(_d_roots(3)),
+    "Petersen": _petersen,
     "24-cell": lambda: _unit(_d_roots(4)),
     "600-cell": _six_hundred_cell,
+    "Johnson": _johnson,
     "Clebsch": _clebsch,
     "Schlaefli": _schlaefli,
     "56": _fifty_six,

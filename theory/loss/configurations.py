@@ -14,13 +14,13 @@ import sympy
 from theory.loss.capacity import Kernel
 from theory.loss.codes import Code, code
 
-__all__ = ["Configuration", "best_known_configuration"]
+__all__ = ["Configuration", "best_known_configuration", "blocks_that_fit"]
 
 _LARGEST_N, _LARGEST_M = 300, 64
 _BY_DIMENSION: dict[int, tuple[str, ...]] = {
     3: ("icosahedron", "icosahedron lines", "dodecahedron", "dodecahedron lines", "cuboctahedron"),
-    4: ("24-cell", "24-cell lines", "600-cell", "600-cell lines"),
-    5: ("Clebsch", "D:5"),
+    4: ("Petersen", "24-cell", "24-cell lines", "600-cell", "600-cell lines"),
+    5: ("Clebsch", "Johnson", "Johnson lines", "D:5"),
     6: ("Schlaefli", "E6", "E6 lines"),
     7: ("56", "56 lines", "E7", "E7 lines"),
     8: ("E8", "E8 lines"),
@@ -98,7 +98,7 @@ def _best(n: int, m: int, kernel: Kernel) -> Configuration:
         key = (features, dimensions)
         if key not in table:
             choices = [(0.0, ())]
-            for block in _blocks(features, dimensions, kernel):
+            for block in blocks_that_fit(features, dimensions, kernel):
                 rest, others = best(features - block.n, dimensions - block.m)
                 choices.append((float(code_capacity(block, kernel)) + rest, (block, *others)))  # type: ignore[arg-type]
             table[key] = max(choices, key=lambda choice: choice[0])
@@ -110,7 +110,7 @@ def _best(n: int, m: int, kernel: Kernel) -> Configuration:
 
 
 @cache
-def _blocks(n: int, m: int, kernel: Kernel) -> tuple[Code, ...]:
+def blocks_that_fit(n: int, m: int, kernel: Kernel) -> tuple[Code, ...]:
     """Codes that fit, the useful ones only: at most n features, at most m dimensions."""
     names = ["orthoplex:1", "simplex:1"] if kernel.negative != 1 else []
     found = [Code("single", ((sympy.Integer(1),),))]

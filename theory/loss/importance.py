@@ -135,23 +135,26 @@ def _assigned(construction: tuple[Any, Any] | None, features: list[int], n: int)
     """The construction on the given features among n; None where its places differ, so that the order would matter."""
     if construction is None:
         return None
-    W = construction[0]
-    numeric = np.array(W.tolist(), dtype=float)
+    W, b = construction
+    numeric, biases = np.array(W.tolist(), dtype=float), np.array([float(value) for value in b])
     places = [j for j in range(numeric.shape[1]) if np.any(numeric[:, j])]
-    if len(places) < len(features) or not _interchangeable(numeric[:, places]):
+    if len(places) < len(features) or not _interchangeable(numeric[:, places], biases[places]):
         return None
-    if isinstance(W, sympy.MatrixBase):
+    if isinstance(W, sympy.MatrixBase) and not biases.any():
         exact = sympy.zeros(W.rows, n)
         for feature, place in zip(features, places, strict=True):
             exact[:, feature] = W[:, place]
         return exact, sympy.zeros(n, 1)
-    floats = np.zeros((W.shape[0], n))
-    floats[:, features] = W[:, places]
-    return floats, np.zeros(n)
+    floats, shifts = np.zeros((W.shape[0], n)), np.zeros(n)
+    floats[:, features], shifts[features] = numeric[:, places[: len(features)]], biases[places[: len(features)]]
+    return floats, shifts
 
 
-def _interchangeable(W: np.ndarray) -> bool:
-    """Whether every column meets the same inner products, so that every feature has the same loss."""
+def _interchangeable(W: np.ndarray, b: np.ndarray) -> bool:
+    """Whether every column meets the same inner products and biases, so that every feature has the same loss."""
     gram = np.sort(W.T @ W, axis=1)
     norms = np.linalg.norm(W, axis=0)
-    return bool(np.allclose(norms, norms[0], rtol=1e-9) and np.allclose(gram, gram[0], rtol=1e-9, atol=1e-9))
+    same_bias = np.allclose(b, b[0], rtol=1e-9)
+    return bool(
+        same_bias and np.allclose(norms, norms[0], rtol=1e-9) and np.allclose(gram, gram[0], rtol=1e-9, atol=1e-9)
+    )

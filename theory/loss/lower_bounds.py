@@ -13,10 +13,21 @@ import sympy
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound, Step
+from theory.loss.biased_lower import (
+    bias_dies_out,
+    biased_first_order,
+    one_sign,
+    packing,
+    packing_closed_form,
+    with_bias,
+)
 from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
+from theory.loss.heterogeneous import combined_lower, first_order_lower, has_numeric_densities, rank_lower
 from theory.loss.importance import by_importance, has_ranked_importances, layer_cake
+from theory.loss.obtuse_bound import obtuse_loss
 from theory.loss.rounding import power_of_complement, tidied
+from theory.loss.water_filling import water_filling
 from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]
@@ -83,10 +94,16 @@ def _why_none(model: ToyModel) -> str:
         return f": {model.activation.name} is 0 on every value of U, so one active feature is never reconstructed"
     if isinstance(model.importance, tuple) and not has_ranked_importances(model):
         return ": importances that differ must be numbers, because the bounds sort them"
-    if isinstance(model.density, tuple):
-        return ": the bounds need one density for all features"
+    if isinstance(model.density, tuple) and not has_numeric_densities(model):
+        return ": densities that differ must be numbers, as must importances and m, because the bounds sort them"
     if model.bias:
-        return ": with a bias only the rank bound of monomials is known (the no-bias bounds do not hold)"
+        if bias_dies_out(model):
+            return ": with a bias and p > 0 only the rank bound of monomials is known (the no-bias bounds do not hold)"
+        return (
+            ": with a bias only uniform features and integer exponents, n > 2m, have one (no-bias bounds do not hold)"
+        )
+    if isinstance(model.density, tuple):
+        return ": where densities differ, 'first-order', 'rank' and 'combined' bound 'loss'; there is no one limit L*/p"
     return ""
 
 
@@ -154,6 +171,41 @@ def _linear_programming(model: ToyModel) -> Bound | None:
     )
 
 
+def _three_point(model: ToyModel) -> Bound | None:
+    """T5(g): a semidefinite bound on triples of features, from the certificates that come with the library."""
+    if not _has_sparse_theory(model) or not model.n_features.is_number or not model.n_hidden.is_number:
+        return None
+    if isinstance(model.importance, tuple):
+        return layer_cake(model, "three-point", "T5(g), T9(a)", _three_point)
+    from theory.loss.three_point.shipped import best_shipped
+
+    constants = sparse_constants(model.law, model.activation)
+    n, kernel = model.n_features, constants.kernel
+    certificate = best_shipped(int(n), int(model.n_hidden), kernel.exponent, kernel.negative)
+    if certificate is None:
+        return None
+    expr = model.importance * (n * constants.second_moment - constants.kappa * sympy.Min(n, certificate.capacity))
+    return Bound(
+        name="three-point",
+        side="lower",
+        of="sparse",
+        expr=expr,
+        model=model,
+        assumptions=_assumptions(model),
+        derivation=(
+            *scale_out_steps(),
+            *_smaller_kernel(kernel, certificate),
+            Step("for every z, b_i(<x, z>) b_j(<y, z>) Q_k is positive semidefinite in x and y, so its sums are >= 0"),
+            Step("E less those sums, lambda s^2 and eta sum a_i^2 is a sum of functions of triples, pairs and points"),
+            Step("each function is a sum of squares with nonnegative weights: exact, by integer arithmetic"),
+            Step("so E >= lambda s^2 + eta sum_i a_i^2 >= (lambda + eta/n) s^2, that is K <= 1/(lambda + eta/n)"),
+        ),
+        certificate=certificate,
+        equality="the functions vanish on all triples of the code, and the F_k on its moments",
+        source=f"{_THEORY}, T5(g)",
+    )
+
+
 def _smaller_kernel(kernel: Kernel, certificate: Any) -> tuple[Step, ...]:
     """Why a certificate with rational numbers speaks of a kernel with irrational ones."""
     steps = []
@@ -165,7 +217,7 @@ def _smaller_kernel(kernel: Kernel, certificate: Any) -> tuple[Step, ...]:
 
 
 @cache
-def _certificate(n: int, m: int, exponent: sympy.Expr, negative: sympy.Expr) -> Any:
+def _certificate(n: int | None, m: int, exponent: sympy.Expr, negative: sympy.Expr) -> Any:
     from theory.loss.linear_programming import linear_programming_certificate
 
     return linear_programming_certificate(n, m, exponent, negative)
@@ -176,6 +228,13 @@ def _best_layers(model: ToyModel) -> Bound | None:
     if not has_ranked_importances(model) or not _has_sparse_theory(model):
         return None
     return layer_cake(model, "layer-cake", "T9(a)", _best_sparse)
+
+
+def _water_filling(model: ToyModel) -> Bound | None:
+    """T9(b), where importances differ."""
+    if not has_ranked_importances(model) or not _has_sparse_theory(model):
+        return None
+    return water_filling(model, _certificate)
 
 
 def _has_sparse_theory(model: ToyModel) -> bool:
@@ -228,9 +287,13 @@ def _best_at_any_density(model: ToyModel) -> Bound | None:
 
 
 def _first_order(model: ToyModel, name: str | None = None) -> Bound | None:
+    if isinstance(model.density, tuple):
+        return first_order_lower(model) if name is None else None
     sparse = _best_sparse(model) if name is None else _BUILDERS["sparse"][name](model)
     if sparse is None:
         return None
+    if model.bias:
+        return biased_first_order(model, sparse, name or "first-order")
     p, n = model.density, model.n_features
     return Bound(
         name=name or "first-order",
@@ -259,10 +322,12 @@ def _monomial_exponent(model: ToyModel) -> sympy.Expr | None:
 def _rank(model: ToyModel) -> Bound | None:
     """T6(b): x_hat lies in a space of dimension R whatever W, so n - R principal directions of x are lost."""
     k = _monomial_exponent(model)
-    if k is None or isinstance(model.density, tuple):
+    if k is None:
         return None
     p, m = model.density, model.n_hidden
     rank = _binomial(m + k, k) - 1 if model.bias else _binomial(m + k - 1, k)
+    if isinstance(p, tuple):
+        return rank_lower(model, rank)
     variance = p * model.law.moment(2) - p**2 * model.law.moment(1) ** 2
     lost = _lost_importance(model, rank)
     if lost is None:
@@ -299,6 +364,9 @@ def _lost_importance(model: ToyModel, rank: sympy.Expr) -> sympy.Expr | None:
 
 def _combined(model: ToyModel) -> Bound | None:
     """T6(c): one active feature by the capacity, two or more by the rank."""
+    if isinstance(model.density, tuple) and _monomial_exponent(model) is not None:
+        k = _monomial_exponent(model)
+        return combined_lower(model, _binomial(model.n_hidden + k - 1, k))
     k, sparse = _monomial_exponent(model), None if model.bias else _best_sparse(model)
     if k is None or sparse is None:
         return None
@@ -357,13 +425,18 @@ def _binomial(top: sympy.Expr, bottom: sympy.Expr) -> sympy.Expr:
 
 _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
     "sparse": {
-        "sidelnikov": _sparse_by("sidelnikov", "T3(a)"),
-        "relu-capacity": _sparse_by("relu-capacity", "T5(e)"),
-        "linear-programming": _linear_programming,
-        "cardinality": _sparse_by("cardinality", "T3"),
-        "layer-cake": _best_layers,
+        "sidelnikov": with_bias(_sparse_by("sidelnikov", "T3(a)")),
+        "relu-capacity": with_bias(_sparse_by("relu-capacity", "T5(e)")),
+        "linear-programming": with_bias(_linear_programming),
+        "three-point": with_bias(_three_point),
+        "cardinality": with_bias(_sparse_by("cardinality", "T3")),
+        "layer-cake": with_bias(_best_layers),
+        "water-filling": with_bias(_water_filling),
+        "packing": packing,
+        "packing-closed-form": packing_closed_form,
+        "one-sign": one_sign,
     },
-    "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank},
+    "loss": {"combined": _combined, "first-order": _first_order, "rank": _rank, "obtuse": obtuse_loss},
 }
 LOWER_BOUNDS = tuple(name for builders in _BUILDERS.values() for name in builders)
 """Names of lower bounds, those of the sparse limit first."""

@@ -25,8 +25,12 @@ from theory.loss.constructions import (
     scaled,
 )
 from theory.loss.expansion import optimal_scale
+from theory.loss.heterogeneous_upper import pairs_upper, random_upper
 from theory.loss.importance import has_ranked_importances, spread
 from theory.loss.lower_bounds import scale_out_steps
+from theory.loss.obtuse import has_pair_loss, unit_pairs_loss
+from theory.loss.optimised import optimised_configuration
+from theory.loss.thresholded import THRESHOLDED
 from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["UPPER_BOUNDS", "upper_bound", "upper_bounds"]
@@ -37,7 +41,7 @@ _THEORY = "docs/theory.md"
 def upper_bounds(model: ToyModel, of: str = "loss") -> list[Bound]:
     """Every upper bound known for the model, the smallest first where they are numbers.
 
-    They are achieved with b = 0, so they hold for models with a bias as well.
+    Those achieved with b = 0 hold for models with a bias as well; those that need b < 0 are given to such models only.
 
     Args:
         model: any toy model; n, m, p may be symbols.
@@ -84,7 +88,7 @@ def _why_none(model: ToyModel) -> str:
     if not has_kernel(model.law, model.activation):
         return f": {model.activation.name} is no power activation, or 0 on every value of U"
     if isinstance(model.density, tuple):
-        return ": where densities differ only the orthonormal bound of 'loss' is known, for numbers"
+        return ": where densities differ, 'orthonormal', 'antipodal' and 'random-directions' bound 'loss', for numbers"
     if isinstance(model.importance, tuple) and not has_ranked_importances(model):
         return ": importances that differ must be numbers, because the bounds sort them"
     return ""
@@ -175,6 +179,26 @@ def _code_sparse(model: ToyModel) -> Bound | None:
     plain = model.replace(bias=False, importance=1)
     weights = np.array(found.weights(n, m, kernel).evalf().tolist(), dtype=float)
     return replace(bound, construction=(optimal_scale(plain, weights), np.zeros(n)))
+
+
+def _optimised_sparse(model: ToyModel) -> Bound | None:
+    """Integer weights that a search found, their capacity computed exactly; the search is not relied upon."""
+    constants = _constants(model)
+    if constants is None or model.n_features.free_symbols or model.n_hidden.free_symbols:
+        return None
+    n, m = int(model.n_features), int(model.n_hidden)
+    found = optimised_configuration(n, m, constants.kernel)
+    if found is None:
+        return None
+    steps = (
+        Step("each block's weights are integers, so K = s^2/E is computed by integer arithmetic"),
+        Step(f"orthogonal blocks do not interfere: capacities add up to {found.capacity} (rounded down)"),
+    )
+    bound = _sparse(model, "optimised", found.capacity, steps, "where a certified lower bound meets it", "T2, T4")
+    if not constants.gain.is_positive:
+        return bound
+    plain = model.replace(bias=False, importance=1)
+    return replace(bound, construction=(optimal_scale(plain, found.weights(n, m, constants.kernel)), np.zeros(n)))
 
 
 def _mean_kernel(model: ToyModel, constants: SparseConstants) -> sympy.Expr:
@@ -294,6 +318,8 @@ def _principal_components(model: ToyModel) -> Bound | None:
 
 def _antipodal_loss(model: ToyModel) -> Bound | None:
     """Pairs at their optimal scale: exact at every p where E U(U-V)_+^a and E (U-V)_+^(2a) are known."""
+    if isinstance(model.density, tuple):
+        return pairs_upper(model)
     constants = _constants(model)
     if constants is None or not _is_rectified(model, constants) or model.law.is_two_sided:
         return None
@@ -329,8 +355,24 @@ def _antipodal_loss(model: ToyModel) -> Bound | None:
     return _loss(model, "antipodal", expr, steps, "p -> 0 with n <= 2m", "T7, T10", pair_construction(model, best_gain))
 
 
+def _unit_pairs(model: ToyModel) -> Bound | None:
+    """T10(d): antipodal pairs at unit scale, for every law with a closed E min(U, V)^2."""
+    n, m = model.n_features, model.n_hidden
+    if _constants(model) is None or not (n.is_number and m.is_number) or n > 2 * m or not has_pair_loss(model):
+        return None
+    steps = (
+        Step("output 1 of a pair is (x_1 - x_2)_+, so its error is min(x_1, x_2), 0 unless both are active"),
+        Step("n - m pairs cost 2 (n - m) p^2 E min(U, V)^2, the orthonormal rest nothing: exact at every p"),
+    )
+    W = antipodal_weights(int(n), int(m)), sympy.zeros(int(n), 1)
+    expr = unit_pairs_loss(model.replace(importance=1))
+    return _loss(model, "unit-pairs", expr, steps, "p -> 0 where antipodal pairs are best", "T10(d)", W)
+
+
 def _random_directions_loss(model: ToyModel) -> Bound | None:
     """T7(b): monomials at every p, rational in p."""
+    if isinstance(model.density, tuple):
+        return random_upper(model)
     constants = _constants(model)
     form = model.activation.power_form
     if (
@@ -377,7 +419,7 @@ def _remainder(model: ToyModel) -> Bound | None:
         return None
     if model.n_features.free_symbols or model.n_hidden.free_symbols or model.activation.parameters:
         return None
-    best = upper_bounds(model.replace(importance=1), of="sparse")[0]
+    best = upper_bounds(model.replace(importance=1, bias=False), of="sparse")[0]
     n, p, a = model.n_features, model.density, constants.kernel.exponent
     gained = n * constants.second_moment - best.expr
     if int(n) > 200:
@@ -415,17 +457,21 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
     for of, builders in {
         "sparse": {
             "code": _code_sparse,
+            "optimised": _optimised_sparse,
             "antipodal": _antipodal_sparse,
             "random-bases": _random_bases_sparse,
             "random-directions": _random_directions_sparse,
             "orthonormal": _orthonormal_sparse,
+            **THRESHOLDED["sparse"],
         },
         "loss": {
             "antipodal": _antipodal_loss,
+            "unit-pairs": _unit_pairs,
             "principal-components": _principal_components,
             "random-directions": _random_directions_loss,
             "orthonormal": _orthonormal_loss,
             "remainder": _remainder,
+            **THRESHOLDED["loss"],
         },
     }.items()
 }

@@ -90,7 +90,7 @@ def _panel(dataset: Any, rows: list[int], restarts: int, seed: int) -> DensityPa
         np.array(minimised),
         trained,
         sparse[0][0].evaluate() if sparse[0] else None,
-        sparse[1][0].evaluate() if sparse[1] and not base.bias else None,
+        sparse[1][0].evaluate() if sparse[1] else None,
     )
 
 

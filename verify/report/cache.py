@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from verify.sources import digest_of_sources
 from verify.tables import write_atomically
 from verify.verdicts import versions
 
 __all__ = ["StageCache"]
 
 _SCHEMA = 1
+_PACKAGES = ("theory", "numerics", "verify")
 
 
 class StageCache:
@@ -38,16 +40,8 @@ class StageCache:
         return json.loads(json.dumps(result)), False
 
     def _key(self, stage: str, configuration: Mapping[str, Any]) -> str:
-        content = json.dumps([stage, _SCHEMA, configuration, self._versions, _sources()], sort_keys=True)
+        content = json.dumps(
+            [stage, _SCHEMA, configuration, self._versions, digest_of_sources(_PACKAGES, ("report", "plots", "grid"))],
+            sort_keys=True,
+        )
         return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def _sources() -> str:
-    """A digest of the three packages' source files: in a checkout the version alone does not tell code apart."""
-    root = Path(__file__).parents[2]
-    digest = hashlib.sha256()
-    for package in ("theory", "numerics", "verify"):
-        for path in sorted((root / package).rglob("*.py")):
-            if "report" not in path.parts and "plots" not in path.parts:
-                digest.update(path.read_bytes())
-    return digest.hexdigest()

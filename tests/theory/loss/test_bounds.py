@@ -44,7 +44,9 @@ n_, m_ = sympy.symbols("n m", integer=True, positive=True)
         (theory.lower_bound(ToyModel(12, 3, theory.rectified_power(2)), of="sparse", name="linear-programming"), 0.875),
         (theory.lower_bound(ToyModel(5, 2, "relu"), of="sparse", name="linear-programming"), 0.267262427652),
         (
-            theory.lower_bound(ToyModel(5, 2, "relu", importance=list(np.geomspace(1, 0.1, 5))), of="sparse"),
+            theory.lower_bound(
+                ToyModel(5, 2, "relu", importance=list(np.geomspace(1, 0.1, 5))), of="sparse", name="layer-cake"
+            ),
             0.0267262427652,
         ),
     ],
@@ -255,11 +257,26 @@ def test_a_bias_is_never_given_a_bound_that_assumes_none() -> None:
     biased = ToyModel(10, 2, theory.power(2), 0.1, bias=True)
     assert [bound.name for bound in theory.lower_bounds(biased)] == ["rank"]
     assert theory.lower_bound(biased).evaluate() == pytest.approx((10 - 5) * (0.1 / 3 - 0.01 / 4))
-    assert theory.lower_bounds(ToyModel(10, 2, "relu", 0.1, bias=True)) == []
-    assert theory.lower_bounds(biased, of="sparse") == []
+    # A rectified power: only what is derived for free biases, far below what holds without.
+    relu = ToyModel(10, 2, "relu", 0.1, bias=True)
+    assert [bound.name for bound in theory.lower_bounds(relu)] == ["first-order"]
+    assert [bound.name for bound in theory.lower_bounds(relu, of="sparse")] == ["packing"]
+    assert theory.lower_bound(relu).evaluate() < theory.lower_bound(relu.replace(bias=False)).evaluate()
+    # A monomial: the limit p -> 0 is the same with a bias, by a step of its own; at p > 0 it is not.
+    for bound in theory.lower_bounds(biased, of="sparse"):
+        assert bound.model == biased
+        assert "T11(a)" in bound.source
+        assert "b = 0" not in bound.assumptions
     assert theory.upper_bounds(biased)
+    unknown = ToyModel(10, 2, "relu", 0.1, law="exponential", bias=True)
+    assert theory.lower_bounds(unknown) == theory.lower_bounds(unknown, of="sparse") == []
     with pytest.raises(InputError, match="bias"):
-        theory.lower_bound(ToyModel(10, 2, "relu", 0.1, bias=True))
+        theory.lower_bound(unknown)
+    for name in ("sidelnikov", "linear-programming", "relu-capacity", "cardinality"):
+        with pytest.raises(InputError, match="does not apply"):
+            theory.lower_bound(relu, name=name)
+        with pytest.raises(InputError, match="does not apply"):
+            theory.lower_bound(biased, name=name)
 
 
 @pytest.mark.parametrize("name", ["gelu", "tanh", "softmax", "isotropic:tanh"])
@@ -270,9 +287,11 @@ def test_no_bound_is_invented(name: str) -> None:
         theory.lower_bound(model)
 
 
-def test_heterogeneous_densities_have_no_bound_yet() -> None:
-    with pytest.raises(InputError, match="one density"):
-        theory.lower_bound(ToyModel(3, 2, "relu", [0.1, 0.2, 0.3]))
+def test_heterogeneous_densities_have_no_one_limit() -> None:
+    model = ToyModel(3, 2, "relu", [0.1, 0.2, 0.3])
+    assert theory.lower_bounds(model, of="loss")
+    with pytest.raises(InputError, match="densities differ"):
+        theory.lower_bound(model, of="sparse")
 
 
 def test_names_are_checked() -> None:

@@ -130,7 +130,9 @@ def test_the_best_layers_are_at_least_as_good_as_any_one_bound() -> None:
     for activation in ("relu", theory.power(2), theory.rectified_power(2)):
         model = ToyModel(6, 2, activation, importance=[1, 1, Q(1, 2), Q(1, 2), Q(1, 3), Q(1, 5)])
         values = {bound.name: bound.evaluate() for bound in theory.lower_bounds(model, of="sparse")}
-        assert values["layer-cake"] == max(values.values())
+        # Water filling cuts the importances into its own bands, and may do better still.
+        assert values["layer-cake"] == max(value for name, value in values.items() if name != "water-filling")
+        assert values["water-filling"] >= values["layer-cake"] - 1e-9
 
 
 def test_a_sparse_bound_by_name_bounds_the_loss_too() -> None:

@@ -1,0 +1,176 @@
+"""How much stake m dimensions can hold: the lower bound behind features of unequal density and importance.
+
+With stakes s_i = w_i I_i (w_i the probability that feature i alone is active), the first-order loss is at least
+mu_2 sum_i s_i - kappa V, where V bounds the stake that the configuration holds. Source: docs/scaling.md, S1 and S4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isqrt
+
+import numpy as np
+
+from theory.loss.capacity import Kernel
+from theory.loss.minorants import Minorant, minorants
+
+__all__ = ["HeldStake", "held_stake", "square_roots_below"]
+
+_BITS = 80
+_SHARES = tuple(Fraction(k, 24) for k in (24, 23, 22, 20, 18, 15, 12, 9, 6, 4, 2, 1))
+_CUTS = 14
+
+
+@dataclass(frozen=True)
+class HeldStake:
+    """An upper bound on the stake that m dimensions hold, out of a given total.
+
+    Attributes:
+        total: the sum of the stakes, each rounded down to the square of a short rational.
+        held: V; the first-order loss is at least mu_2 total - kappa held.
+        method: "layer-cake", "water-filling" or "layered water-filling".
+        polynomials: the minorants used, for derivations.
+    """
+
+    total: Fraction
+    held: Fraction
+    method: str
+    polynomials: tuple[str, ...]
+
+    @property
+    def lost(self) -> Fraction:
+        """total - held, at least 0 up to rounding."""
+        return self.total - self.held
+
+
+def held_stake(stakes: Sequence[Fraction], kernel: Kernel, m: int) -> HeldStake:
+    """The best of layer cake, water filling and their mixture, exact.
+
+    Args:
+        stakes: s_i >= 0, in any order; those that are 0 do not count.
+        kernel: numeric exponent and negative weight.
+        m: hidden dimension.
+
+    Source: docs/scaling.md, S4.
+    """
+    roots = square_roots_below(sorted((s for s in stakes if s > 0), reverse=True))
+    roots = [v for v in roots if v > 0]
+    if not roots:
+        return HeldStake(Fraction(0), Fraction(0), "layer-cake", ())
+    family = minorants(kernel, m, len(roots))
+    candidates = [_layer_cake(roots, family), _layered(roots, family)]
+    return max(candidates, key=lambda found: found.lost)
+
+
+def square_roots_below(values: Sequence[Fraction]) -> list[Fraction]:
+    """Rationals whose squares are at most the values, on one grid of 80 bits below the largest."""
+    top = max(values, default=Fraction(0))
+    if top <= 0:
+        return [Fraction(0)] * len(values)
+    # floor(sqrt(s) 2^k)/2^k with k such that the largest root has 80 bits.
+    exponent = _BITS - (top.numerator.bit_length() - top.denominator.bit_length()) // 2
+    shift = 2 * exponent
+    scaled = [
+        (v.numerator << shift) // v.denominator if shift >= 0 else v.numerator // (v.denominator << -shift)
+        for v in values
+    ]
+    return [Fraction(isqrt(max(v, 0)), 1) / Fraction(2) ** exponent for v in scaled]
+
+
+def _layer_cake(roots: list[Fraction], family: tuple[Minorant, ...]) -> HeldStake:
+    """V <= sum_r (s_(r) - s_(r+1)) K_r, with the best capacity bound for each r."""
+    stakes = [v * v for v in roots]
+    held, used = Fraction(0), []
+    inverse = np.array([[float(h.gamma), float(h.beta)] for h in family])
+    for r, (here, below) in enumerate(zip(stakes, [*stakes[1:], Fraction(0)], strict=True), 1):
+        if here > below:
+            h = family[int(np.argmax(inverse[:, 0] + inverse[:, 1] / r))]
+            held += (here - below) * h.capacity(r)
+            used.append(h.name)
+    return HeldStake(sum(stakes, Fraction(0)), held, "layer-cake", tuple(dict.fromkeys(used)))
+
+
+def _layered(roots: list[Fraction], family: tuple[Minorant, ...]) -> HeldStake:
+    """Stakes cut into horizontal slabs, each slab filled with water: the best few cuts, by dynamic programming."""
+    n = len(roots)
+    cuts = sorted({0, n, *np.unique(np.geomspace(1, n, _CUTS).round().astype(int)).tolist()})
+    options = _options(family)
+    pairs = np.array([[float(beta), float(gamma)] for beta, gamma, _ in options])
+    stakes = np.array([float(v) ** 2 for v in roots])
+    best: list[tuple[float, int, int]] = [(0.0, -1, -1)]
+    for j in range(1, len(cuts)):
+        choices = []
+        for i in range(j):
+            slab = np.sqrt(_slab(stakes, cuts[i], cuts[j]))
+            value, option = _water_level(slab, pairs)
+            choices.append((best[i][0] + value, i, option))
+        best.append(min(choices))
+    total, held, used, j, slabs = Fraction(0), Fraction(0), [], len(cuts) - 1, 0
+    exact = [v * v for v in roots]
+    while j > 0:
+        _, i, option = best[j]
+        slab_roots = square_roots_below(_slab_exact(exact, cuts[i], cuts[j]))
+        beta, gamma, name = options[option]
+        total += sum((v * v for v in slab_roots), Fraction(0))
+        held += _water_filled(slab_roots, beta, gamma)
+        used.append(name)
+        j, slabs = i, slabs + 1
+    method = "water-filling" if slabs == 1 else "layered water-filling"
+    return HeldStake(total, held, method, tuple(dict.fromkeys(used)))
+
+
+def _options(family: tuple[Minorant, ...]) -> list[tuple[Fraction, Fraction, str]]:
+    """(beta, gamma) of theta h: shares of a feasible polynomial are feasible."""
+    return [(1 - share * (1 - h.beta), share * h.gamma, h.name) for h in family if h.gamma > 0 for share in _SHARES] + [
+        (h.beta, h.gamma, h.name) for h in family if h.gamma == 0
+    ]
+
+
+def _slab(stakes: np.ndarray, low: int, high: int) -> np.ndarray:
+    """The part of each stake between the levels of the features after cut `high` and after cut `low`."""
+    top, bottom = stakes[low], stakes[high] if high < len(stakes) else 0.0
+    return np.minimum(stakes[:high], top) - bottom
+
+
+def _slab_exact(stakes: list[Fraction], low: int, high: int) -> list[Fraction]:
+    top, bottom = stakes[low], stakes[high] if high < len(stakes) else Fraction(0)
+    return [min(value, top) - bottom for value in stakes[:high]]
+
+
+def _water_level(v: np.ndarray, pairs: np.ndarray) -> tuple[float, int]:
+    """The smallest max_y 2 v.y - beta |y|^2 - gamma (sum y)^2 over the options, and which option it is."""
+    v = np.maximum(v, 0.0)
+    beta, gamma = pairs[:, :1], pairs[:, 1:]
+    counts = np.arange(1, len(v) + 1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        level = gamma * np.cumsum(v) / (beta + counts * gamma)
+        stops = np.append(v[1:], 0.0) <= level
+        stops[:, -1] = True
+        kept = np.argmax(stops, axis=1)
+        water = level[np.arange(len(pairs)), kept]
+        above = np.maximum(v - water[:, None], 0.0)
+        dry = np.where(beta[:, 0] > 0, (above**2).sum(axis=1) / beta[:, 0], 0.0)
+        value = dry + np.where(gamma[:, 0] > 0, water**2 / gamma[:, 0], 0.0)
+    best = int(np.argmin(value))
+    return float(value[best]), best
+
+
+def _water_filled(v: list[Fraction], beta: Fraction, gamma: Fraction) -> Fraction:
+    """sum_i (v_i - level)_+^2/beta + level^2/gamma at a short level near the best; every level >= 0 gives a bound."""
+    if gamma == 0:
+        return sum((x * x for x in v), Fraction(0)) / beta
+    if beta == 0:
+        return max(v) ** 2 / gamma
+    total, level = Fraction(0), Fraction(0)
+    for r, value in enumerate(v, 1):
+        total += value
+        level = gamma * total / (beta + r * gamma)
+        if r == len(v) or v[r] <= level:
+            break
+    scale = 1 << 90
+    top = max(v)
+    level = Fraction(level * scale // top, scale) * top if top else level
+    above = sum(((x - level) ** 2 for x in v if x > level), Fraction(0))
+    return above / beta + level * level / gamma

@@ -125,6 +125,8 @@ def _check_derived(bound: Bound, seed: int, restarts: int) -> Verdict:
         raise InputError(f"bound {bound.name!r}: found no values of {', '.join(bound.symbols)} within its conditions")
     steps = bound.check_derivation()
     broken = [text for text, outcome in steps.items() if outcome is False] + _broken_objects(bound)
+    if bound.side == "lower" and bound.model.bias and "b = 0" in bound.assumptions:
+        broken.append("it assumes b = 0, but its model has a bias")
     symbolic = len(claims) > 1 or claims[0].model != bound.model
     attacks = [claim.attacked(seed, _SAMPLE_RESTARTS if symbolic else restarts) for claim in claims]
     evidence = {

@@ -39,8 +39,11 @@ def random_model(rng: np.random.Generator) -> ToyModel:
     importance: Any = 1
     if rng.random() < 0.3:
         importance = [sympy.Rational(int(weight), 12) for weight in rng.integers(1, 13, n)]
-    # With a bias only monomials have a lower bound.
-    bias = bool(is_monomial and rng.random() < 0.2)
+    bias = bool(rng.random() < 0.2)
+    if bias and not is_monomial:
+        # With a bias only rectified powers of uniform features, more than 2m of them, have another lower bound.
+        n, m, law, importance = max(n, 3), min(m, (max(n, 3) - 1) // 2), "uniform", 1
+        sigma = theory.rectified_power(int(rng.integers(1, 4)))
     return ToyModel(n, m, sigma, random_density(rng), law, importance, bias)
 
 

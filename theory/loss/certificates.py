@@ -133,16 +133,16 @@ def parse_certificate(text: str) -> tuple[Certificate, sympy.Rational]:
         raise InputError(f"certificate has {len(text)} characters; at most {_MAX_BYTES} are read")
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as problem:
-        raise InputError(f"certificate is not JSON: {problem}") from None
+    except (ValueError, RecursionError) as problem:  # no JSON, or an integer with thousands of digits
+        raise InputError(f"certificate is not JSON that can be read: {problem}") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InputError(f"certificate lacks the field format={FORMAT!r}")
     kind = data.get("kind")
     if data.get("version") != VERSION or kind not in ("linear-programming", "three-point"):
-        raise InputError(f"certificate of version {data.get('version')!r}, kind {kind!r} is unknown here")
+        raise InputError(f"certificate of version {data.get('version')!r:.40}, kind {kind!r:.40} is unknown here")
     m, n = data.get("m"), data.get("n")
     if not _is_count(m) or not (n is None or _is_count(n)):
-        raise InputError(f"certificate has m={m!r}, n={n!r}; both must be integers >= 1 (n may be null)")
+        raise InputError(f"certificate has m={m!r:.40}, n={n!r:.40}; both must be integers >= 1 (n may be null)")
     exponent = _rational(data.get("exponent"), "exponent")
     if not 0 < exponent <= _MAX_DEGREE:
         raise InputError(f"certificate has exponent={exponent}; it must be in (0, {_MAX_DEGREE}]")
@@ -171,7 +171,7 @@ def _rational(value: Any, name: str) -> sympy.Rational:
     numerator, slash, denominator = text.partition("/")
     whole = lambda part: part.removeprefix("-").isascii() and part.removeprefix("-").isdigit()  # noqa: E731
     if len(text) > _MAX_DIGITS or not whole(numerator) or (slash and (not whole(denominator) or int(denominator) <= 0)):
-        raise InputError(f"certificate has {name}={value!r}; write a rational number as a string such as '5/16'")
+        raise InputError(f"certificate has {name}={value!r:.80}; write a rational number as a string such as '5/16'")
     return sympy.Rational(int(numerator), int(denominator) if slash else 1)
 
 

@@ -14,6 +14,8 @@ from verify.tables import number, text_table, write_atomically
 
 __all__ = ["best_value", "run"]
 
+_LARGEST_CERTIFICATE = 10**7
+
 
 def run(arguments: argparse.Namespace) -> Output:
     """Every bound that applies, or the verdict on a claim or on a certificate."""
@@ -57,6 +59,8 @@ def _verify_certificate(path: str) -> Output:
 
     if not Path(path).is_file():
         raise InputError(f"--verify {path}: there is no such file")
+    if Path(path).stat().st_size > _LARGEST_CERTIFICATE:
+        raise InputError(f"--verify {path}: a file of more than {_LARGEST_CERTIFICATE} bytes is no certificate")
     try:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:

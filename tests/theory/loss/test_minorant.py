@@ -34,14 +34,15 @@ def test_powers_are_bracketed_tightly(t: Fraction, power: Fraction) -> None:
         assert high - low < 2**20
 
 
+@pytest.mark.parametrize("bend", [9, 1])
 @pytest.mark.parametrize("power", [Fraction(2), Fraction(3), Fraction(7, 5), Fraction(1, 3), Fraction(28284271, 10**7)])
 @pytest.mark.parametrize("distance", [Fraction(1, 10**3), Fraction(1, 10**9), Fraction(-1, 10**3), Fraction(-1, 10**9)])
-def test_a_parabola_that_almost_touches_is_decided(power: Fraction, distance: Fraction) -> None:
-    """h = (tangent of t^power at c = 0.45) - 9 (t - c)^2 - distance touches t^power at c but for `distance`."""
-    c = 0.45
+def test_a_parabola_that_almost_touches_is_decided(power: Fraction, distance: Fraction, bend: int) -> None:
+    """h(t) = (tangent of t^power at c = 0.45) - bend (t - c)^2 - distance touches t^power at c but for `distance`."""
+    c, bend = 0.45, 9 if power < 1 else bend  # a concave power lies below its tangents
     slope, value = power * Fraction(c ** float(power - 1)), Fraction(c ** float(power))
     at = Fraction(9, 20)
-    h = [value - slope * at - 9 * at**2 - distance, slope + 18 * at, Fraction(-9)]
+    h = [value - slope * at - bend * at**2 - distance, slope + 2 * bend * at, Fraction(-bend)]
     found = above_power(h, Fraction(1), power)
     if distance > 0:
         assert found is None
@@ -49,6 +50,24 @@ def test_a_parabola_that_almost_touches_is_decided(power: Fraction, distance: Fr
         assert isinstance(found, Fraction)
         assert float(h[0] + h[1] * found + h[2] * found**2) > float(found) ** float(power)
         assert abs(found - at) < 0.1
+
+
+@pytest.mark.parametrize("power", [Fraction(1, 3), Fraction(4, 5), Fraction(7, 5), Fraction(283, 100)])
+def test_the_highest_polynomial_below_a_power_is_told_from_one_a_little_higher(power: Fraction) -> None:
+    """A fit to t^power - (t - 3/5)^2/2, lowered until it touches: about as curved, so that any wrong line shows."""
+    nodes = (1 + np.cos(np.pi * (np.arange(40) + 0.5) / 40)) / 2
+    fit = np.polynomial.polynomial.polyfit(nodes, nodes ** float(power) - 0.5 * (nodes - 0.6) ** 2, 10)
+    t = np.concatenate([np.geomspace(1e-9, 1e-3, 20001), np.linspace(1e-3, 1, 400001)])
+    gaps = np.polynomial.polynomial.polyval(t, fit) - t ** float(power)
+    excess = float(gaps.max())
+    assert t[gaps.argmax()] > 0.3
+    assert fit[0] < excess - 1e-3
+    h = [Fraction(float(value)) for value in fit]
+    below, above = ([h[0] - Fraction(excess) + shift, *h[1:]] for shift in (Fraction(-1, 10**6), Fraction(1, 10**6)))
+    assert above_power(below, Fraction(1), power) is None
+    found = above_power(above, Fraction(1), power)
+    assert isinstance(found, Fraction)
+    assert sum(float(value) * float(found) ** j for j, value in enumerate(above)) > float(found) ** float(power)
 
 
 @given(

@@ -3,6 +3,7 @@
 from numerics.compile import compile_activation, compile_expression
 from numerics.estimate import Estimate
 from numerics.exact import exact_loss
+from numerics.layers import compile_layer
 from numerics.loss import expected_loss
 from numerics.optimum import Optimum, minimise_loss
 from numerics.population import population_loss
@@ -14,6 +15,7 @@ __all__ = [
     "SparseOptimum",
     "compile_activation",
     "compile_expression",
+    "compile_layer",
     "exact_loss",
     "expected_loss",
     "minimise_loss",

@@ -4,6 +4,7 @@ from theory.activations import Activation, PowerForm, power, rectified_power, si
 from theory.arguments import InputError
 from theory.bound import Bound, Step
 from theory.features import FeatureLaw, beta, binary, exponential, feature_law, half_normal, uniform
+from theory.layers import Layer, layer, layer_names
 from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
 from theory.loss.lower_bounds import lower_bound, lower_bounds
@@ -25,6 +26,7 @@ __all__ = [
     "FeatureLaw",
     "InputError",
     "Intertwiner",
+    "Layer",
     "MatrixGroup",
     "PowerForm",
     "Step",
@@ -44,6 +46,8 @@ __all__ = [
     "intertwiner",
     "isotropic",
     "law_constant",
+    "layer",
+    "layer_names",
     "leaky_relu",
     "lower_bound",
     "lower_bounds",

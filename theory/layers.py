@@ -1,4 +1,4 @@
-"""Coupled layers by name: maps R^n -> R^p each defined once, as formulas in the entries and in their order statistics."""
+"""Coupled layers by name: maps R^n -> R^p, each defined once, as formulas in the entries and their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Irreducible building blocks of the groups of layers, beyond the named ones: each a closed matrix group with exact data.
+"""Irreducible building blocks of the groups of layers, beyond the named ones: closed matrix groups with exact data.
 
 `ScaledPermutations` c P; `SortBlock`, the maps of the sum-zero vectors that commute with sorting or normalise the
 permutations; `FormGroup`, the maps that preserve a quadratic form and commute with a symmetric operator.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import sympy
@@ -109,10 +110,13 @@ class SortBlock(_Block):
         """A, shape (k, k) and preserving the sum-zero vectors, in their basis."""
         return _coordinates(sympy.Matrix(self.basis), A * self.basis)
 
+    def reversal(self) -> sympy.Matrix:
+        """The map that reverses the entries, in the basis."""
+        return self.restricted(permutation_matrix([*range(self.n, -1, -1)]))
+
     def _own_discrete(self) -> list[sympy.Matrix]:
-        reversal = permutation_matrix([*range(self.n, -1, -1)])
         if not self.every:
-            return [self.restricted(-reversal)]
+            return [-self.reversal()]
         return [-sympy.eye(self.n), *(self.restricted(P) for P in _permutations(self.n + 1))]
 
     def _own_continuous(self) -> list[sympy.Matrix]:
@@ -213,7 +217,9 @@ class FormGroup(_Block):
         basis = [inverse * K for K in skew]
         if self.commuting is not None and basis:
             conditions = sympy.Matrix([list(X * self.commuting - self.commuting * X) for X in basis]).T
-            basis = [sum((c * X for c, X in zip(v, basis, strict=True)), sympy.zeros(n)) for v in conditions.nullspace()]
+            basis = [
+                sum((c * X for c, X in zip(v, basis, strict=True)), sympy.zeros(n)) for v in conditions.nullspace()
+            ]
         return tuple(sympy.ImmutableMatrix(X) for X in [*basis, *([sympy.eye(n)] if self.scaled else [])])
 
     def _own_algebra(self) -> list[sympy.Matrix]:
@@ -221,38 +227,35 @@ class FormGroup(_Block):
 
     @cached_property
     def _reflections(self) -> tuple[sympy.ImmutableMatrix, ...]:
-        """One reflection in each eigenspace of M that has rational coordinates; -1 stands in for the others."""
-        found, is_complete = [], True
-        for space in self.eigenspaces:
-            if space is None:
-                is_complete = False
-                continue
-            v = space.col(0)
-            found.append(sympy.eye(self.n) - 2 * v * (v.T * self.form) / (v.T * self.form * v)[0, 0])
-        if not is_complete:
+        """One reflection in each eigenspace of M; -1 stands in for those whose eigenvalue has degree 3 or more."""
+        found = [self._reflection(v) for v in self.eigenvectors]
+        if not self.has_exact_generators:
             found.append(-sympy.eye(self.n))
         return tuple(sympy.ImmutableMatrix(X) for X in found)
 
+    def _reflection(self, v: sympy.Matrix) -> sympy.Matrix:
+        return (sympy.eye(self.n) - 2 * v * (v.T * self.form) / (v.T * self.form * v)[0, 0]).applyfunc(sympy.radsimp)
+
     @cached_property
-    def eigenspaces(self) -> tuple[sympy.ImmutableMatrix | None, ...]:
-        """A basis of each eigenspace of M, None where the eigenvalue is irrational."""
+    def eigenvectors(self) -> tuple[sympy.ImmutableMatrix, ...]:
+        """One vector of each eigenspace of M whose eigenvalue is rational or a quadratic irrational, exact."""
         if self.commuting is None:
-            return (sympy.ImmutableMatrix(sympy.eye(self.n)),)
-        spaces: list[sympy.ImmutableMatrix | None] = []
-        for factor, _ in self.multiplicities:
+            return (sympy.ImmutableMatrix(sympy.eye(self.n).col(0)),)
+        found = []
+        for factor in dict.fromkeys(factor for factor, _ in self.multiplicities):
             symbol = next(iter(factor.free_symbols))
-            if sympy.degree(factor, symbol) > 1:
-                spaces.append(None)
+            if sympy.degree(factor, symbol) > 2:
                 continue
-            value = sympy.solve(factor, symbol)[0]
-            columns = (self.commuting - value * sympy.eye(self.n)).nullspace()
-            spaces.append(sympy.ImmutableMatrix(sympy.Matrix.hstack(*columns)))
-        return tuple(spaces)
+            for value in sympy.roots(factor, symbol):
+                shifted = (self.commuting - value * sympy.eye(self.n)).applyfunc(sympy.expand)
+                null = shifted.nullspace(simplify=sympy.radsimp)
+                found.append(sympy.ImmutableMatrix(null[0].applyfunc(sympy.radsimp)))
+        return tuple(found)
 
     @property
     def has_exact_generators(self) -> bool:
-        """Whether `generators` generate up to the identity component: every eigenvalue of M is rational."""
-        return all(space is not None for space in self.eigenspaces)
+        """Whether every eigenvalue of M is rational or quadratic, so that a reflection in its eigenspace is listed."""
+        return len(self.eigenvectors) == len(self.multiplicities)
 
     def _own_discrete(self) -> list[sympy.Matrix]:
         return [sympy.Matrix(X) for X in self._reflections]
@@ -305,7 +308,7 @@ class FormGroup(_Block):
         gap = _TOLERANCE * max(1.0, float(np.abs(values).max()))
         starts = [0, *(int(i) + 1 for i in np.flatnonzero(np.diff(values) > gap)), self.n]
         Q = np.zeros((self.n, self.n))
-        for low, high in zip(starts, starts[1:], strict=False):
+        for low, high in pairwise(starts):
             part, upper = np.linalg.qr(rng.standard_normal((high - low, high - low)))
             Q[low:high, low:high] = part * np.sign(np.diag(upper))
         scale = float(np.exp(rng.standard_normal())) if self.scaled else 1.0
@@ -315,8 +318,17 @@ class FormGroup(_Block):
         """The eigenlines: eigenspaces of dimension 1, where only a sign is left."""
         if self.scaled and self.n > 1:
             return ()
-        lines = [space for space in self.eigenspaces if space is not None and space.cols == 1]
-        return tuple(PrivilegedOrbit(tuple(space.col(0)), 2) for space in lines)
+        if self.commuting is None:
+            return (PrivilegedOrbit((sympy.Integer(1),), 2),) if self.n == 1 else ()
+        simple = {factor for factor, power in self.multiplicities if power == 1}
+        symbol = next(iter(self.multiplicities[0][0].free_symbols))
+        lines = [v for v in self.eigenvectors if any(self._is_root(factor, symbol, v) for factor in simple)]
+        return tuple(PrivilegedOrbit(tuple(v), 2) for v in lines)
+
+    def _is_root(self, factor: sympy.Expr, symbol: sympy.Symbol, v: sympy.Matrix) -> bool:
+        place = next(i for i in range(self.n) if v[i] != 0)
+        value = sympy.radsimp((self.commuting * v)[place] / v[place])
+        return bool(sympy.simplify(factor.subs(symbol, value)) == 0)
 
 
 def difference_basis(k: int) -> sympy.ImmutableMatrix:
@@ -337,5 +349,3 @@ def _permutations(n: int) -> list[sympy.Matrix]:
 
 def _random_permutation(n: int, rng: np.random.Generator) -> sympy.Matrix:
     return permutation_matrix([int(i) for i in rng.permutation(n)])
-
-

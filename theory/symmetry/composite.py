@@ -1,4 +1,4 @@
-"""Groups put together from blocks: direct sums of wreath products in a basis, with or without shears into the first part."""
+"""Groups put together from blocks: direct sums of wreath products in a basis, and shears into the first part."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ class CompositeGroup(MatrixGroup):
         return basis + self._shears()
 
     def _holds_exactly(self, A: sympy.Matrix) -> bool:
-        return self._holds(A, lambda B: all(sympy.simplify(v) == 0 for v in B), lambda g, B: g.contains(sympy.Matrix(B)))
+        return self._holds(
+            A, lambda B: all(sympy.simplify(v) == 0 for v in B), lambda g, B: g.contains(sympy.Matrix(B))
+        )
 
     def _holds_numerically(self, A: np.ndarray) -> bool:
         negligible = _TOLERANCE * float(np.abs(A).max())
@@ -167,7 +169,7 @@ class CompositeGroup(MatrixGroup):
         return A
 
     def _privileged(self) -> tuple[PrivilegedOrbit, ...]:
-        """Rays inside one part: a block's own ray in one copy, or patterns of copies where the block does not scale it."""
+        """Rays inside one part: a block's own ray in one copy, or patterns of copies if the block does not scale it."""
         found: list[PrivilegedOrbit] = []
         for index, (part, start) in enumerate(self._placed()):
             if self.sheared and index > 0:
@@ -185,7 +187,9 @@ class CompositeGroup(MatrixGroup):
         return PrivilegedOrbit(tuple(vector), size)
 
 
-def composite(*parts: tuple[MatrixGroup, int], basis: Any = None, sheared: bool = False, title: str = "") -> MatrixGroup:
+def composite(
+    *parts: tuple[MatrixGroup, int], basis: Any = None, sheared: bool = False, title: str = ""
+) -> MatrixGroup:
     """The direct sum of block wr S_copies, acting on consecutive vectors of a basis.
 
     Args:

@@ -295,7 +295,10 @@ class MatrixGroup:
 
     def _signature(self) -> tuple[Any, ...]:
         """What defines the group, apart from its status and proof."""
-        return (type(self), *(getattr(self, f.name) for f in fields(self) if f.name not in ("status", "proof", "title")))
+        return (
+            type(self),
+            *(getattr(self, f.name) for f in fields(self) if f.name not in ("status", "proof", "title")),
+        )
 
     def conjugate(self, R: Any) -> MatrixGroup:
         """R^-1 G R, the group of x -> R^-1 f(R x) where G is the group of f.
@@ -325,7 +328,9 @@ class MatrixGroup:
         """
         inverse = None if self.conjugator is None else self.conjugator.inv()
         return tuple(
-            orbit if inverse is None else PrivilegedOrbit(tuple(inverse * sympy.Matrix(orbit.representative)), orbit.size)
+            orbit
+            if inverse is None
+            else PrivilegedOrbit(tuple(inverse * sympy.Matrix(orbit.representative)), orbit.size)
             for orbit in self._privileged()
         )
 

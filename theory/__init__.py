@@ -15,6 +15,7 @@ from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
 from theory.symmetry.groups import GROUP_KEYS, MatrixGroup, group
 from theory.symmetry.intertwiners import Intertwiner, intertwiner
+from theory.symmetry.parameters import ParameterCase, ParameterCases, parameter_cases
 from theory.theorem import Theorem
 from theory.toy_model import DENSITY, ToyModel
 
@@ -28,6 +29,8 @@ __all__ = [
     "Intertwiner",
     "Layer",
     "MatrixGroup",
+    "ParameterCase",
+    "ParameterCases",
     "PowerForm",
     "Step",
     "Theorem",
@@ -54,6 +57,7 @@ __all__ = [
     "optimal_scale",
     "pair_coefficient",
     "pair_limit",
+    "parameter_cases",
     "power",
     "rectified_power",
     "signed_power",

@@ -85,7 +85,8 @@ def check_equivariance(
     refutation is float evidence, and silence is "supported".
 
     Args:
-        f: an `Activation` or `Layer`, anything `theory.activation` accepts or the name of a layer, a numpy callable or a torch module.
+        f: an `Activation` or `Layer`, anything `theory.activation` accepts, the name of a layer, a numpy callable or a
+            torch module.
         group: a `MatrixGroup`, or a key such as "B" together with n.
         n: the dimension.
         examples: how many random pairs (A, x) to try where no proof decides, >= 1.

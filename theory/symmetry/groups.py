@@ -351,6 +351,42 @@ class MatrixGroup:
             found = [(e, 1), (minus(e), 1)]
         return tuple(PrivilegedOrbit(tuple(map(sympy.Integer, vector)), size) for vector, size in found)
 
+    def privileged_planes(self) -> tuple[Any, ...]:
+        """The planes that the stabiliser of a vector fixes, with finite orbits: see `theory.symmetry.planes`.
+
+        Raises:
+            InputError: a group for which they are not derived.
+        """
+        from theory.symmetry.planes import planes
+
+        return planes(self)
+
+    def intersection(self, other: MatrixGroup) -> MatrixGroup:
+        """{A : A in both}: a named group where it is known to be one; membership and Lie algebra always exact.
+
+        Raises:
+            InputError: different dimensions.
+        """
+        from theory.symmetry.intersections import intersect
+
+        return intersect(self, other)
+
+    def permutation_group(self) -> Any:
+        """A finite group as a `sympy.combinatorics.PermutationGroup` of the 2n vectors e_1 .. e_n, -e_1 .. -e_n.
+
+        Raises:
+            InputError: not a group of signed permutations.
+        """
+        from sympy.combinatorics import Permutation, PermutationGroup
+
+        if self.conjugator is not None or not self.order.is_finite or self.key not in ("trivial", "S", "B"):
+            raise InputError(f"{self.name} is no group of signed permutations")
+        n, found = self.n, [Permutation(2 * self.n - 1)]
+        for A in self._own_discrete():
+            images = [next(i if A[i, j] == 1 else i + n for i in range(n) if A[i, j] != 0) for j in range(n)]
+            found.append(Permutation([*images, *((i + n) % (2 * n) for i in images)]))
+        return PermutationGroup(found)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MatrixGroup):
             return NotImplemented

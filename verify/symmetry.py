@@ -140,7 +140,7 @@ def _check_symbolic(activation: Activation | Layer, claimed: MatrixGroup, exampl
             seed=seed,
         )
     tried = 0
-    for A, x in _candidates(activation, claimed):
+    for A, x in _candidates(activation, claimed, derived):
         tried += 1
         found = _refutes(activation, A, x)
         if found is not None:
@@ -167,9 +167,9 @@ def _refuted(statement: str, found: EquivarianceCounterexample, derived: MatrixG
 
 
 def _candidates(
-    activation: Activation | Layer, claimed: MatrixGroup
+    activation: Activation | Layer, claimed: MatrixGroup, derived: MatrixGroup
 ) -> Iterator[tuple[sympy.Matrix, list[sympy.Expr]]]:
-    """Readable pairs first: generators of the group, inputs with entries of small size."""
+    """Readable pairs first: generators that are not known to commute, inputs with entries of small size."""
     n = claimed.n
     patterns = [*product((0, 1, -1, 2), repeat=min(n, 2)), (3, 4), (4, 3), (10, 0), (1000, 0)]
     inputs = [[sympy.Integer(v) for v in (*pattern, *[0] * n)][:n] for pattern in patterns if any(pattern)]
@@ -177,9 +177,10 @@ def _candidates(
     # Beside the kinks, where a map may leave the formula it has near 0.
     beside = [kink + side for kink in _kinks(activation) if kink.is_Rational for side in (1, -1)]
     inputs += [[sign * value, *[sympy.Integer(0)] * (n - 1)] for value in beside for sign in (1, -1)]
-    for A in claimed.generators():
-        for x in inputs:
-            yield sympy.Matrix(A), x
+    for A in map(sympy.Matrix, claimed.generators()):
+        if not derived.contains(A):
+            for x in inputs:
+                yield A, x
 
 
 def _refutes(activation: Activation | Layer, A: sympy.Matrix, x: list[sympy.Expr]) -> EquivarianceCounterexample | None:

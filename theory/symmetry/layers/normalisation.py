@@ -75,7 +75,7 @@ def layer_norm(found: Layer, n: int) -> LayerSymmetry:
         "1 is not in DV because the sum of 1/gain is not 0; so A = D Q D^-1 on DV and c on 1, and must induce "
         "sQ on R^n/R1",
         "with M the symmetric operator v -> projection of Dv on V, that is s Q M = M Q, so M and sM have the same "
-        "eigenvalues: s = 1 and Q commutes with M",
+        "eigenvalues; M = 0 would put 1 in DV; so s = 1 and Q commutes with M",
         f"M has the characteristic factors {factors}: Q is orthogonal on each eigenspace, so only signs are "
         f"left where "
         "eigenvalues are distinct",

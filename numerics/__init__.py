@@ -5,6 +5,7 @@ from numerics.biased_optimum import BiasedOptimum, minimise_biased_coefficient
 from numerics.compile import compile_activation, compile_expression
 from numerics.estimate import Estimate
 from numerics.exact import exact_loss
+from numerics.layers import compile_layer
 from numerics.loss import expected_loss
 from numerics.optimum import Optimum, minimise_loss
 from numerics.phase_grid import PhaseGrid, phase_grid
@@ -23,6 +24,7 @@ __all__ = [
     "best_configuration",
     "compile_activation",
     "compile_expression",
+    "compile_layer",
     "exact_loss",
     "expected_loss",
     "first_order_loss",

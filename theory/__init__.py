@@ -4,6 +4,7 @@ from theory.activations import Activation, PowerForm, power, rectified_power, si
 from theory.arguments import InputError
 from theory.bound import Bound, Step
 from theory.features import FeatureLaw, beta, binary, exponential, feature_law, half_normal, uniform
+from theory.layers import Layer, layer, layer_names
 from theory.loss.bias import bias_derivative, biased_sparse_coefficient
 from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
@@ -26,6 +27,7 @@ from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group
 from theory.symmetry.groups import GROUP_KEYS, MatrixGroup, group
 from theory.symmetry.intertwiners import Intertwiner, intertwiner
+from theory.symmetry.parameters import ParameterCase, ParameterCases, parameter_cases
 from theory.theorem import Theorem
 from theory.toy_model import DENSITY, ToyModel
 
@@ -39,7 +41,10 @@ __all__ = [
     "FirstOrderInterval",
     "InputError",
     "Intertwiner",
+    "Layer",
     "MatrixGroup",
+    "ParameterCase",
+    "ParameterCases",
     "Phase",
     "PhaseBoundary",
     "PowerForm",
@@ -64,6 +69,8 @@ __all__ = [
     "intertwiner",
     "isotropic",
     "law_constant",
+    "layer",
+    "layer_names",
     "leaky_relu",
     "lower_bound",
     "lower_bounds",
@@ -71,6 +78,7 @@ __all__ = [
     "pair_coefficient",
     "pair_limit",
     "pair_loss",
+    "parameter_cases",
     "phase",
     "phase_boundaries",
     "power",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -86,6 +87,8 @@ def as_group(which: MatrixGroup | str, n: int | None) -> MatrixGroup:
 
 def _exact_elements(found: MatrixGroup) -> st.SearchStrategy[sympy.Matrix]:
     n, key = found.n, found.key
+    if type(found) is not MatrixGroup:
+        return _derived_elements(found)
     if key == "trivial" or (key == "Stab1" and n == 1):
         return st.just(sympy.eye(n))
     permutations = st.permutations(range(n)).map(permutation_matrix)
@@ -105,6 +108,14 @@ def _exact_elements(found: MatrixGroup) -> st.SearchStrategy[sympy.Matrix]:
         return st.tuples(permutations, shifts).map(lambda p: p[0] + sympy.ones(n, 1) * sympy.Matrix([p[1]]))
     shears = [_shears(n, fixes_ones=key == "Stab1")] if n > 1 else []
     return _products(*shears, permutations) if key == "Stab1" else _products(*shears, permutations, scales, signs)
+
+
+def _derived_elements(found: MatrixGroup) -> st.SearchStrategy[sympy.Matrix]:
+    """Groups put together from blocks: short products of generators first, then random members (before conjugation)."""
+    bare = replace(found, conjugator=None)
+    generators = st.sampled_from([sympy.eye(found.n), *map(sympy.Matrix, bare.generators())])
+    words = st.lists(generators, min_size=1, max_size=3).map(lambda drawn: reduce(lambda A, B: A * B, drawn))
+    return words | st.integers(0, 2**16).map(lambda seed: sympy.Matrix(bare.exact_samples(1, seed)[0]))
 
 
 def _products(*factors: st.SearchStrategy[sympy.Matrix]) -> st.SearchStrategy[sympy.Matrix]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import sympy
 
-from theory import Activation, InputError, MatrixGroup, equivariance_group
+from theory import Activation, InputError, Layer, MatrixGroup, equivariance_group
 from theory.arguments import as_positive_count
-from theory.registry import activation as as_activation
+from theory.layers import as_map
 from theory.symmetry.enclosure import enclose, sign_of
 from verify.strategies import activation_inputs, as_group, group_elements
 from verify.verdicts import Verdict
@@ -85,7 +85,8 @@ def check_equivariance(
     refutation is float evidence, and silence is "supported".
 
     Args:
-        f: an `Activation`, anything `theory.activation` accepts, a numpy callable or a torch module.
+        f: an `Activation` or `Layer`, anything `theory.activation` accepts, the name of a layer, a numpy callable or a
+            torch module.
         group: a `MatrixGroup`, or a key such as "B" together with n.
         n: the dimension.
         examples: how many random pairs (A, x) to try where no proof decides, >= 1.
@@ -98,9 +99,9 @@ def check_equivariance(
     """
     examples = int(as_positive_count("examples", examples))
     claimed = as_group(group, n)
-    if callable(f) and not isinstance(f, str | Activation | sympy.Expr):
+    if callable(f) and not isinstance(f, str | Activation | Layer | sympy.Expr):
         return _check_black_box(f, claimed, examples, seed)
-    return _check_symbolic(as_activation(f), claimed, examples, seed)
+    return _check_symbolic(as_map(f), claimed, examples, seed)
 
 
 def assert_equivariance(
@@ -119,7 +120,7 @@ def assert_equivariance(
 # --- maps with a symbolic form ---------------------------------------------------------------------------------------
 
 
-def _check_symbolic(activation: Activation, claimed: MatrixGroup, examples: int, seed: int) -> Verdict:
+def _check_symbolic(activation: Activation | Layer, claimed: MatrixGroup, examples: int, seed: int) -> Verdict:
     statement = f"{activation.name} on R^{claimed.n} commutes with {claimed.name}"
     derived = equivariance_group(activation, claimed.n)
     if claimed.is_subgroup(derived):
@@ -139,7 +140,7 @@ def _check_symbolic(activation: Activation, claimed: MatrixGroup, examples: int,
             seed=seed,
         )
     tried = 0
-    for A, x in _candidates(activation, claimed):
+    for A, x in _candidates(activation, claimed, derived):
         tried += 1
         found = _refutes(activation, A, x)
         if found is not None:
@@ -165,8 +166,10 @@ def _refuted(statement: str, found: EquivarianceCounterexample, derived: MatrixG
     return Verdict(statement, "refuted", why, found, is_exact=True, evidence={"tried": tried}, seed=seed)
 
 
-def _candidates(activation: Activation, claimed: MatrixGroup) -> Iterator[tuple[sympy.Matrix, list[sympy.Expr]]]:
-    """Readable pairs first: generators of the group, inputs with entries of small size."""
+def _candidates(
+    activation: Activation | Layer, claimed: MatrixGroup, derived: MatrixGroup
+) -> Iterator[tuple[sympy.Matrix, list[sympy.Expr]]]:
+    """Readable pairs first: generators that are not known to commute, inputs with entries of small size."""
     n = claimed.n
     patterns = [*product((0, 1, -1, 2), repeat=min(n, 2)), (3, 4), (4, 3), (10, 0), (1000, 0)]
     inputs = [[sympy.Integer(v) for v in (*pattern, *[0] * n)][:n] for pattern in patterns if any(pattern)]
@@ -174,12 +177,13 @@ def _candidates(activation: Activation, claimed: MatrixGroup) -> Iterator[tuple[
     # Beside the kinks, where a map may leave the formula it has near 0.
     beside = [kink + side for kink in _kinks(activation) if kink.is_Rational for side in (1, -1)]
     inputs += [[sign * value, *[sympy.Integer(0)] * (n - 1)] for value in beside for sign in (1, -1)]
-    for A in claimed.generators():
-        for x in inputs:
-            yield sympy.Matrix(A), x
+    for A in map(sympy.Matrix, claimed.generators()):
+        if not derived.contains(A):
+            for x in inputs:
+                yield A, x
 
 
-def _refutes(activation: Activation, A: sympy.Matrix, x: list[sympy.Expr]) -> EquivarianceCounterexample | None:
+def _refutes(activation: Activation | Layer, A: sympy.Matrix, x: list[sympy.Expr]) -> EquivarianceCounterexample | None:
     """The first coordinate in which f(Ax) and A f(x) provably differ."""
     moved = list(A * sympy.Matrix(x))
     left, plain = activation.on(moved), activation.on(x)
@@ -191,7 +195,7 @@ def _refutes(activation: Activation, A: sympy.Matrix, x: list[sympy.Expr]) -> Eq
 
 
 def _search(
-    activation: Activation, claimed: MatrixGroup, examples: int, seed: int
+    activation: Activation | Layer, claimed: MatrixGroup, examples: int, seed: int
 ) -> EquivarianceCounterexample | None:
     """Hypothesis looks for an exact pair that differs, and shrinks it."""
     import hypothesis
@@ -225,9 +229,9 @@ def _find(hypothesis: Any, strategy: Any, condition: Callable[[Any], bool], exam
         return None
 
 
-def _kinks(activation: Activation) -> tuple[sympy.Expr, ...]:
+def _kinks(activation: Activation | Layer) -> tuple[sympy.Expr, ...]:
     try:
-        return activation.kinks if activation.is_elementwise else ()
+        return activation.kinks if isinstance(activation, Activation) and activation.is_elementwise else ()
     except InputError:  # no closed form: a search without them is still a search
         return ()
 

@@ -12,6 +12,7 @@ import sympy
 
 from theory.activations import Activation, elementwise, z
 from theory.arguments import InputError, as_positive_count
+from theory.layers import Layer, as_map
 from theory.registry import activation as as_activation
 from theory.symmetry.groups import MatrixGroup
 from theory.symmetry.homogeneity import ScalarSymmetry, excludes_discrete_scalings, scalar_symmetry
@@ -29,7 +30,7 @@ def equivariance_group(f: Any, n: Any) -> MatrixGroup:
     """{A in GL(n) : f(Ax) = A f(x) for all x in R^n}, with status and proof.
 
     Args:
-        f: an activation, or anything `theory.activation` accepts.
+        f: an activation or a layer, or anything `theory.activation` accepts, or the name of a layer.
         n: the dimension, an integer >= 1.
 
     Returns:
@@ -37,23 +38,33 @@ def equivariance_group(f: Any, n: Any) -> MatrixGroup:
         the reasoning, sentence by sentence.
 
     Raises:
-        InputError: not an activation, or n out of range.
+        InputError: not an activation, n out of range, or a layer to a space of another dimension.
 
-    Source: docs/symmetry.md, Theorem A (elementwise), Theorem D (isotropic), layer maps (softmax, SoLU).
+    Source: docs/symmetry.md, Theorem A (elementwise), Theorem D (isotropic), layer maps (the others).
     """
-    activation, size = as_activation(f), dimension(n)
+    activation, size = as_map(f), dimension(n)
+    if isinstance(activation, Layer) and (size > 1 or activation.output_dimension(1) > 1):
+        from theory.symmetry.layer_groups import layer_symmetry
+
+        found = layer_symmetry(activation, size).equivariance
+        if found is None:
+            p = activation.output_dimension(size)
+            raise InputError(f"f={activation.name} maps R^{size} to R^{p}; ask for its intertwiner group instead")
+        return found
     if activation.is_elementwise:
         return _elementwise(scalar_symmetry(activation), size)
     if size == 1:
         scalar = as_function_of_one_variable(activation)
-        found = _elementwise(scalar_symmetry(scalar), 1)
-        return replace(found, proof=(f"in one dimension f(z) = {scalar.expr}", *found.proof))
+        alone = _elementwise(scalar_symmetry(scalar), 1)
+        return replace(alone, proof=(f"in one dimension f(z) = {scalar.expr}", *alone.proof))
+    if isinstance(activation, Layer):
+        raise TypeError(activation)
     return _isotropic(activation, size) if activation.kind == "isotropic" else _coupled(activation, size)
 
 
-def as_function_of_one_variable(activation: Activation) -> Activation:
+def as_function_of_one_variable(activation: Activation | Layer) -> Activation:
     """The elementwise activation that a coupled or isotropic map is in one dimension."""
-    if activation.profile is None:
+    if isinstance(activation, Layer) or activation.profile is None:
         return elementwise(activation.on([z])[0], activation.name)
     radius = next(iter(activation.profile.free_symbols), None)
     body = activation.profile if radius is None else activation.profile.subs(radius, sympy.Abs(z))

@@ -6,7 +6,7 @@ Column vectors; (P D) x with a permutation P and a diagonal D. H wr S_n = {P D :
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -131,7 +131,16 @@ class MatrixGroup:
 
     def discrete_generators(self) -> tuple[sympy.ImmutableMatrix, ...]:
         """Elements that, with the connected component of the identity, generate the group; exact."""
-        n, found = self.n, []
+        return tuple(self._moved(A) for A in self._own_discrete())
+
+    @property
+    def has_exact_generators(self) -> bool:
+        """Whether `discrete_generators` are complete; False where some have irrational entries and are left out."""
+        return True
+
+    def _own_discrete(self) -> list[sympy.Matrix]:
+        n = self.n
+        found: list[sympy.Matrix] = []
         if self.key in (*MONOMIAL, "Stab1", "S + 1v") and n > 1:
             found.append(permutation_matrix([1, 0, *range(2, n)]))
             if n > 2 and self.key != "Stab1":
@@ -141,7 +150,7 @@ class MatrixGroup:
         if self.key == "S + 1v":
             # P + 1 v^T has determinant det(P)(1 + sum of v): this one is on the other side of the singular matrices.
             found.append(sympy.eye(n) - 2 * self._column(0))
-        return tuple(self._moved(A) for A in found)
+        return found
 
     def generators(self) -> tuple[sympy.ImmutableMatrix, ...]:
         """Exact group elements: the discrete generators and one element of each one-parameter family.
@@ -149,7 +158,11 @@ class MatrixGroup:
         For finite groups they generate the group; for continuous ones each family of the Lie algebra is represented by
         one rational element (a scaling by 2, a rotation by the angle of (3, 4), a shear).
         """
-        n, found = self.n, []
+        return tuple(self._moved(A) for A in (*self._own_discrete(), *self._own_continuous()))
+
+    def _own_continuous(self) -> list[sympy.Matrix]:
+        n = self.n
+        found: list[sympy.Matrix] = []
         if self.key in ("R+ wr S", "R* wr S", "GL"):
             found.append(sympy.diag(2, *[1] * (n - 1)))
         if self.key == "CO":
@@ -164,10 +177,13 @@ class MatrixGroup:
             half = sympy.Rational(1, 2)
             shears = [(i, j) for i in range(n) for j in range(n - 1) if i != j]
             found += [sympy.eye(n) + half * (unit(n, i, j) - unit(n, i, n - 1)) for i, j in shears]
-        return (*self.discrete_generators(), *(self._moved(A) for A in found))
+        return found
 
     def lie_algebra(self) -> tuple[sympy.ImmutableMatrix, ...]:
         """An exact basis of the Lie algebra; empty for finite groups."""
+        return tuple(self._moved(X) for X in self._own_algebra())
+
+    def _own_algebra(self) -> list[sympy.Matrix]:
         n = self.n
         basis: list[sympy.Matrix] = []
         if self.key in ("R+ wr S", "R* wr S"):
@@ -182,7 +198,7 @@ class MatrixGroup:
             basis = [unit(n, i, j) for i in range(n) for j in range(n)]
         elif self.key == "Stab1":
             basis = [unit(n, i, j) - unit(n, i, n - 1) for i in range(n) for j in range(n - 1)]
-        return tuple(self._moved(X) for X in basis)
+        return basis
 
     def contains(self, A: Any) -> bool:
         """Whether the matrix A, shape (n, n), belongs to the group: exact for exact input, to rounding for floats.
@@ -194,14 +210,27 @@ class MatrixGroup:
         if isinstance(matrix, sympy.MatrixBase):
             if self.conjugator is not None:
                 matrix = (self.conjugator * matrix * self.conjugator.inv()).applyfunc(sympy.simplify)
-            return contains_exactly(self.key, matrix)
+            return self._holds_exactly(matrix)
         if self.conjugator is not None:
             R = np.array(self.conjugator.tolist(), dtype=float)
             matrix = R @ matrix @ np.linalg.inv(R)
-        return contains_numerically(self.key, matrix)
+        return self._holds_numerically(matrix)
+
+    def _holds_exactly(self, A: sympy.Matrix) -> bool:
+        return contains_exactly(self.key, A)
+
+    def _holds_numerically(self, A: np.ndarray) -> bool:
+        return contains_numerically(self.key, A)
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """A random element, float64: uniform (Haar) for finite and compact groups, else spread over a few scales."""
+        A = self._float_element(rng)
+        if self.conjugator is None:
+            return A
+        R = np.array(self.conjugator.tolist(), dtype=float)
+        return np.linalg.inv(R) @ A @ R
+
+    def _float_element(self, rng: np.random.Generator) -> np.ndarray:
         n = self.n
         if self.key == "trivial":
             A = np.eye(n)
@@ -225,10 +254,7 @@ class MatrixGroup:
         else:
             A = rng.standard_normal((n, n))
             A = A + (1 - A.sum(axis=1, keepdims=True)) / n
-        if self.conjugator is None:
-            return A
-        R = np.array(self.conjugator.tolist(), dtype=float)
-        return np.linalg.inv(R) @ A @ R
+        return A
 
     def exact_samples(self, count: int = 10, seed: int = 0) -> tuple[sympy.ImmutableMatrix, ...]:
         """Random rational elements: permutations, signs, fractions, Cayley transforms for O(n), shears for GL(n).
@@ -239,23 +265,40 @@ class MatrixGroup:
             InputError: count < 1.
         """
         size, rng = int(as_positive_count("count", count)), np.random.default_rng(seed)
-        return tuple(self._moved(exact_element(self.key, self.n, rng)) for _ in range(size))
+        return tuple(self._moved(self._exact_element(rng)) for _ in range(size))
+
+    def _exact_element(self, rng: np.random.Generator) -> sympy.Matrix:
+        return exact_element(self.key, self.n, rng)
 
     def is_subgroup(self, other: MatrixGroup) -> bool:
         """Whether every element of this group lies in `other`; exact."""
         if self.n != other.n:
             return False
-        if self.n > 1 and self.conjugator == other.conjugator:
+        named = type(self) is type(other) is MatrixGroup
+        if named and self.n > 1 and self.conjugator == other.conjugator:
             return self.key == "trivial" or other.key in (self.key, "GL", *_INSIDE[self.key])
         return self.generates_inside(other)
 
     def generates_inside(self, other: MatrixGroup) -> bool:
         """Inclusion by computation: `other` is closed and holds the discrete generators and the Lie algebra."""
+        if other.key == "GL":
+            return True
         if not all(other.contains(A) for A in self.discrete_generators()):
             return False
         larger = [list(Y) for Y in other.lie_algebra()]
         own = [list(X) for X in self.lie_algebra()]
-        return not own or (bool(larger) and sympy.Matrix(larger + own).rank() == len(larger))
+        if own and not (larger and sympy.Matrix(larger + own).rank() == len(larger)):
+            return False
+        if not self.has_exact_generators and self._signature() != other._signature():
+            raise InputError(f"whether {self.name} lies in {other.name} is undecided: some generators are irrational")
+        return True
+
+    def _signature(self) -> tuple[Any, ...]:
+        """What defines the group, apart from its status and proof."""
+        return (
+            type(self),
+            *(getattr(self, f.name) for f in fields(self) if f.name not in ("status", "proof", "title")),
+        )
 
     def conjugate(self, R: Any) -> MatrixGroup:
         """R^-1 G R, the group of x -> R^-1 f(R x) where G is the group of f.
@@ -283,6 +326,15 @@ class MatrixGroup:
         scaled permutations: +e_i and -e_i, two different orbits. O(n), SO(n), CO(n), GL(n): none.
         Source: docs/symmetry.md, predictions.
         """
+        inverse = None if self.conjugator is None else self.conjugator.inv()
+        return tuple(
+            orbit
+            if inverse is None
+            else PrivilegedOrbit(tuple(inverse * sympy.Matrix(orbit.representative)), orbit.size)
+            for orbit in self._privileged()
+        )
+
+    def _privileged(self) -> tuple[PrivilegedOrbit, ...]:
         n = self.n
         e, ones = [1, *[0] * (n - 1)], [1] * n
         minus = lambda vector: [-value for value in vector]  # noqa: E731
@@ -297,9 +349,43 @@ class MatrixGroup:
             found = [(e, 2 * n)]
         elif n == 1:
             found = [(e, 1), (minus(e), 1)]
-        inverse = None if self.conjugator is None else self.conjugator.inv()
-        moved = lambda v: tuple(map(sympy.Integer, v)) if inverse is None else tuple(inverse * sympy.Matrix(v))  # noqa: E731
-        return tuple(PrivilegedOrbit(moved(vector), size) for vector, size in found)
+        return tuple(PrivilegedOrbit(tuple(map(sympy.Integer, vector)), size) for vector, size in found)
+
+    def privileged_planes(self) -> tuple[Any, ...]:
+        """The planes that the stabiliser of a vector fixes, with finite orbits: see `theory.symmetry.planes`.
+
+        Raises:
+            InputError: a group for which they are not derived.
+        """
+        from theory.symmetry.planes import planes
+
+        return planes(self)
+
+    def intersection(self, other: MatrixGroup) -> MatrixGroup:
+        """{A : A in both}: a named group where it is known to be one; membership and Lie algebra always exact.
+
+        Raises:
+            InputError: different dimensions.
+        """
+        from theory.symmetry.intersections import intersect
+
+        return intersect(self, other)
+
+    def permutation_group(self) -> Any:
+        """A finite group as a `sympy.combinatorics.PermutationGroup` of the 2n vectors e_1 .. e_n, -e_1 .. -e_n.
+
+        Raises:
+            InputError: not a group of signed permutations.
+        """
+        from sympy.combinatorics import Permutation, PermutationGroup
+
+        if self.conjugator is not None or not self.order.is_finite or self.key not in ("trivial", "S", "B"):
+            raise InputError(f"{self.name} is no group of signed permutations")
+        n, found = self.n, [Permutation(2 * self.n - 1)]
+        for A in self._own_discrete():
+            images = [next(i if A[i, j] == 1 else i + n for i in range(n) if A[i, j] != 0) for j in range(n)]
+            found.append(Permutation([*images, *((i + n) % (2 * n) for i in images)]))
+        return PermutationGroup(found)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MatrixGroup):

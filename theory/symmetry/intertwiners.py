@@ -12,7 +12,7 @@ from typing import Any
 import sympy
 
 from theory.arguments import InputError, as_weights
-from theory.registry import activation as as_activation
+from theory.layers import Layer, as_map
 from theory.symmetry.elements import permutation_part
 from theory.symmetry.equivariance import (
     as_function_of_one_variable,
@@ -65,7 +65,7 @@ def intertwiner(f: Any, n: Any) -> Intertwiner:
     phi squaring the scales.
 
     Args:
-        f: an activation, or anything `theory.activation` accepts.
+        f: an activation or a layer, or anything `theory.activation` accepts, or the name of a layer.
         n: the dimension, an integer >= 1.
 
     Raises:
@@ -73,9 +73,16 @@ def intertwiner(f: Any, n: Any) -> Intertwiner:
 
     Source: docs/symmetry.md, Theorems B and D.
     """
-    activation, size = as_activation(f), dimension(n)
+    activation, size = as_map(f), dimension(n)
+    if isinstance(activation, Layer) and (size > 1 or activation.output_dimension(1) > 1):
+        from theory.symmetry.layer_groups import layer_symmetry
+
+        found = layer_symmetry(activation, size)
+        return Intertwiner(found.intertwiners, found.character, found.phi)
     if size == 1 and not activation.is_elementwise:
         activation = as_function_of_one_variable(activation)
+    if isinstance(activation, Layer):
+        raise TypeError(activation)
     if activation.is_elementwise:
         return _elementwise(scalar_symmetry(activation), size)
     group = equivariance_group(activation, size)

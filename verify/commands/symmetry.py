@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 import theory
+from theory.layers import as_map
 from verify.commands.output import Output
 from verify.commands.setting import size_of
 
@@ -13,7 +14,7 @@ __all__ = ["run"]
 
 def run(arguments: argparse.Namespace) -> Output:
     """The equivariance group of an activation, or the verdict on a claimed one."""
-    activation = theory.activation(arguments.activation)
+    activation = as_map(arguments.activation)
     n = size_of(arguments.features, "-n")
     if arguments.group is not None:
         from verify.symmetry import check_equivariance

@@ -220,7 +220,10 @@ def _smaller_kernel(kernel: Kernel, certificate: Any) -> tuple[Step, ...]:
 def _certificate(n: int | None, m: int, exponent: sympy.Expr, negative: sympy.Expr) -> Any:
     from theory.loss.linear_programming import linear_programming_certificate
 
-    return linear_programming_certificate(n, m, exponent, negative)
+    # Regular polygons can want high degrees; where they do not, rounding makes the higher degree the weaker one.
+    degrees = (14, 30) if m == 2 else (14,)
+    found = [linear_programming_certificate(n, m, exponent, negative, degree=degree) for degree in degrees]
+    return min(found, key=lambda certificate: certificate.capacity)
 
 
 def _best_layers(model: ToyModel) -> Bound | None:

@@ -13,6 +13,7 @@ import sympy
 
 from theory.bound import Step
 from theory.loss.capacity import SparseConstants, effective_dimension, sparse_constants
+from theory.loss.minorants import rectified_capacity
 from theory.toy_model import ToyModel
 
 __all__ = ["capacity_bounds"]
@@ -83,6 +84,31 @@ def _relu_capacity(model: ToyModel, constants: SparseConstants) -> tuple[sympy.E
     return value, steps, "not attained; for large m it grows like m^(3/2)"
 
 
+def _rectified_capacity(model: ToyModel, constants: SparseConstants) -> tuple[sympy.Expr, tuple[Step, ...], str] | None:
+    """T5(f): t^(2k-1) (t + x)^2/(1 + x)^2 - e lies below t_+^(2k), so below every kernel with exponent at most k."""
+    if constants.kernel.exponent.is_number is False or constants.kernel.negative == 1:
+        return None
+    k = int(sympy.ceiling(constants.kernel.exponent))
+    t, x = sympy.symbols("t x", positive=True)
+    apart = sympy.Eq(t * (1 + x) ** 2 - (t + x) ** 2, (1 - t) * (t - x**2), evaluate=False)
+    c = _q((2 * k - 1) ** (2 * k - 1), (2 * k) ** (2 * k))
+    a = x**2 / (1 + x) ** 2
+    highest = sympy.Eq(
+        (t ** (2 * k - 1) * (a - t / (1 + x) ** 2)).subs(t, _q(2 * k - 1, 2 * k) * x**2),
+        c * x ** (4 * k) / (1 + x) ** 2,
+        evaluate=False,
+    )
+    steps = (
+        Step(f"minorant h(t) = t^{2 * k - 1} (t + x)^2/(1 + x)^2 - e of f; on t < 0 it is at most -e"),
+        Step(f"on 0 <= t <= 1: t^{2 * k} - h - e = t^{2 * k - 1} (1 - t)(t - x^2)/(1 + x)^2", apart),
+        Step(f"that is negative for t < x^2 only, and at least -t^{2 * k - 1} (x^2 - t)/(1 + x)^2 >= -e", highest),
+        Step(f"powers of t are positive definite; h has the constant term 2x/((1 + x)^2 D(m, {k})) - e"),
+        Step("so K <= (1 + x)^2/(2x/D - c x^(4k)), c = (2k-1)^(2k-1)/(2k)^(2k); x maximises the denominator"),
+    )
+    equality = "not attained; for ReLU the rate m^(4/3) is right: generalised quadrangles reach half of m^(4/3)"
+    return rectified_capacity(model.n_hidden, k), steps, equality
+
+
 @cache
 def _near_optimal_c(m: sympy.Expr) -> sympy.Expr:
     """A rational c in (0, 1) close to the maximiser of c/m - 4c^3/(27(1-c)^2); any such c gives a valid bound.
@@ -106,4 +132,5 @@ _CAPACITIES: dict[str, Callable[[ToyModel, SparseConstants], Any]] = {
     "cardinality": _cardinality,
     "sidelnikov": _sidelnikov,
     "relu-capacity": _relu_capacity,
+    "rectified-capacity": _rectified_capacity,
 }

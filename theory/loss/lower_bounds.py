@@ -286,7 +286,7 @@ def _best_at_any_density(model: ToyModel) -> Bound | None:
     if all(bound.value is not None for bound in found):
         return found[0]
     by_name = {bound.name: bound for bound in found}
-    return by_name.get("layer-cake") or by_name.get("sidelnikov") or by_name.get("relu-capacity") or found[0]
+    return by_name.get("layer-cake") or by_name.get("sidelnikov") or by_name.get("rectified-capacity") or found[0]
 
 
 def _first_order(model: ToyModel, name: str | None = None) -> Bound | None:
@@ -430,6 +430,7 @@ _BUILDERS: dict[str, dict[str, Callable[[ToyModel], Bound | None]]] = {
     "sparse": {
         "sidelnikov": with_bias(_sparse_by("sidelnikov", "T3(a)")),
         "relu-capacity": with_bias(_sparse_by("relu-capacity", "T5(e)")),
+        "rectified-capacity": with_bias(_sparse_by("rectified-capacity", "T5(f)")),
         "linear-programming": with_bias(_linear_programming),
         "three-point": with_bias(_three_point),
         "cardinality": with_bias(_sparse_by("cardinality", "T3")),

@@ -254,19 +254,29 @@ def _open() -> tuple[Theorem, ...]:
         Theorem(
             key="T5(f)",
             title="how fast the capacity of ReLU grows",
-            statement="the exponent of sup_n K*(n, m) in m lies between 1 and 3/2; superadditivity and the Clebsch "
-            "code give K* >= (16/7) m for 5 | m, T5(e) gives m^(3/2). Its value is open.",
-            status="open",
+            statement="K* <= (2/3) 2^(-1/3) m^(4/3) (1 + (2/m)^(1/3))^2 for every n, and generalised quadrangles reach "
+            "K = n/2 ~ m^(4/3)/2: the exponent is 4/3. The constant, between 0.5 and 0.53, is open.",
+            status="proved",
             source="docs/theory.md, T5",
-            assumptions=("sigma is ReLU, U >= 0",),
+            assumptions=("sigma is ReLU, U >= 0", "in the lower half, m = q (q^2 - q + 1) with a prime power q"),
             derivation=(
                 Step(
-                    "Clebsch code: 16 unit vectors in R^5, ten at cosine 1/5 and five at -3/5, K = 80/7",
-                    equals(16 / (1 + 10 * _q(1, 5) ** 2), _q(80, 7)),
+                    "minorant t (t+x)^2/(1+x)^2 - e of t_+^2: on [0, 1] they differ by e + t (1-t)(t-x^2)/(1+x)^2",
+                    equals(_T3**2 * (1 + _U3) ** 2 - _T3 * (_T3 + _U3) ** 2, _T3 * (1 - _T3) * (_T3 - _U3**2)),
                 ),
-                Step("blocks of five dimensions add: K* >= (80/7)/5 per dimension", equals(_q(80, 7) / 5, _q(16, 7))),
+                Step(
+                    "it is at least -t (x^2 - t)/(1+x)^2 >= -e, e = x^4/(4 (1+x)^2)",
+                    equals(_U3**4 / 4 - _T3 * (_U3**2 - _T3), (_T3 - _U3**2 / 2) ** 2),
+                ),
+                Step("t, t^2, t^3 are positive definite: K* <= (1+x)^2/(2x/m - x^4/4), best at x^3 = 2/m"),
+                Step(
+                    "points of the elliptic quadric: one cosine 1, q(q^2+1) at -1/q, q^4 at 1/q^2; the cosines sum to 0",
+                    equals(1 - _T3 * (_T3**2 + 1) / _T3 + _T3**4 / _T3**2, 0),
+                ),
+                Step("so K = n/(1 + q^4/q^4) = n/2 with n = (q+1)(q^3+1)", equals(_T3**4 * (1 / _T3**2) ** 2, 1)),
             ),
-            bounds=("relu-capacity", "code"),
+            bounds=("rectified-capacity",),
+            functions=("theory.loss.quadrangles.quadrangle",),
         ),
         Theorem(
             key="T5(g)",

@@ -77,6 +77,7 @@ def test_the_table_in_the_documents_is_the_catalogue() -> None:
 def test_every_bound_belongs_to_a_theorem() -> None:
     named = {name for entry in ENTRIES for name in entry.bounds}
     words = """sidelnikov linear-programming relu-capacity cardinality combined first-order rank layer-cake
+        rectified-capacity three-point
         water-filling obtuse antipodal unit-pairs orthonormal principal-components random-directions random-bases
         remainder code"""
     assert set(words.split()) <= named

@@ -261,7 +261,7 @@ def _open() -> tuple[Theorem, ...]:
             assumptions=("sigma is ReLU, U >= 0", "in the lower half, m = q (q^2 - q + 1) with a prime power q"),
             derivation=(
                 Step(
-                    "minorant t (t+x)^2/(1+x)^2 - e of t_+^2: on [0, 1] they differ by e + t (1-t)(t-x^2)/(1+x)^2",
+                    "minorant t (t+x)^2/(1+x)^2 - e of t_+^2: on [0, 1] they differ by e + t(1-t)(t-x^2)/(1+x)^2",
                     equals(_T3**2 * (1 + _U3) ** 2 - _T3 * (_T3 + _U3) ** 2, _T3 * (1 - _T3) * (_T3 - _U3**2)),
                 ),
                 Step(
@@ -270,7 +270,7 @@ def _open() -> tuple[Theorem, ...]:
                 ),
                 Step("t, t^2, t^3 are positive definite: K* <= (1+x)^2/(2x/m - x^4/4), best at x^3 = 2/m"),
                 Step(
-                    "points of the elliptic quadric: one cosine 1, q(q^2+1) at -1/q, q^4 at 1/q^2; the cosines sum to 0",
+                    "points of the elliptic quadric: one cosine 1, q(q^2+1) at -1/q, q^4 at 1/q^2; their sum is 0",
                     equals(1 - _T3 * (_T3**2 + 1) / _T3 + _T3**4 / _T3**2, 0),
                 ),
                 Step("so K = n/(1 + q^4/q^4) = n/2 with n = (q+1)(q^3+1)", equals(_T3**4 * (1 / _T3**2) ** 2, 1)),

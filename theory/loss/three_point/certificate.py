@@ -20,6 +20,8 @@ __all__ = ["MAX_DEGREE", "ThreePointCertificate", "parse_three_point"]
 
 MAX_DEGREE, MAX_ORDER, MAX_POWER, MAX_BITS = 8, 16, 12, 80
 _LARGEST_ENTRY, _LARGEST_DIMENSION = 2**100, 1000
+# An honest search leaves over what a solver in floats does; more than this is a file that was changed.
+_LARGEST_SLACK = Fraction(1, 10**4)
 
 Factor = tuple[tuple[int, ...], ...]
 """A matrix R of integers; with the certificate's denominator it stands for the positive semidefinite R^T R."""
@@ -31,7 +33,7 @@ class ThreePointCertificate:
 
     Every positive semidefinite matrix is given by an integer factor R over 2^bits, so nothing has to be believed about
     it. What the sums of squares leave over is bounded by the sum of its absolute coefficients (cosines are at most 1)
-    and taken off lambda: a damaged file proves less, or nothing.
+    and taken off lambda; where that is more than rounding, the file is rejected.
 
     Attributes:
         m: hidden dimension, >= 2.
@@ -111,8 +113,10 @@ class ThreePointCertificate:
             widths = [len(square.basis) for square in self.setting.squares(region)]
             if [_width(factor) for factor in factors] != widths:
                 return f"the squares on the region with signs {region} must have orders {widths}"
+        if self.slack > _LARGEST_SLACK:
+            return f"the sums of squares do not add up: {float(self.slack):.1e} is left over"
         if self.energy <= 0:
-            return "the sums of squares leave over so much that nothing follows"
+            return "lambda + eta/n is not positive, so nothing follows"
         return None
 
     def to_json(self) -> str:

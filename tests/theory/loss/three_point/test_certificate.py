@@ -209,7 +209,10 @@ def test_missing_matrices_are_named(relu: ThreePointCertificate) -> None:
     assert "orders" in str(replace(relu, positive=relu.positive[:-1]).check())
     assert "regions" in str(replace(relu, squares=relu.squares[:-1]).check())
     assert "eta" in str(replace(relu, per_feature=-1).check())
-    assert "nothing follows" in str(replace(relu, per_feature=relu.per_feature * 1000).check())
+    assert "left over" in str(replace(relu, per_feature=relu.per_feature * 1000).check())
+    assert "left over" in str(replace(relu, constant=relu.constant * 10).check())
+    nothing = tuple(tuple(tuple(0 for _ in row) for row in factor) for factor in relu.positive)
+    assert replace(relu, positive=nothing).check() is not None
 
 
 def test_asking_for_more_than_the_squares_show_gains_nothing(relu: ThreePointCertificate) -> None:

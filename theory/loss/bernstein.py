@@ -1,4 +1,4 @@
-"""The sign of a polynomial on a box, proved by its Bernstein coefficients.
+"""Polynomials between their Bernstein coefficients: signs on an interval and on a box, proved in integers.
 
 A polynomial on [0, 1]^k lies between its smallest and its largest Bernstein coefficient. Where those have both signs
 the box is cut in half, along each variable in turn. All numbers are integers, so the answer is a proof.
@@ -7,7 +7,9 @@ the box is cut in half, along each variable in turn. All numbers are integers, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
+from fractions import Fraction
+from itertools import pairwise
+from math import comb, lcm
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,26 @@ import sympy
 
 from theory.arguments import InputError
 
-__all__ = ["proved_sign"]
+__all__ = ["halved", "on_unit_interval", "proved_sign"]
+
+
+def on_unit_interval(coefficients: Sequence[Fraction]) -> tuple[list[int], int]:
+    """Integer Bernstein coefficients on [0, 1] and the positive integer they are multiplied by."""
+    degree = len(coefficients) - 1
+    shares = [value / comb(degree, j) for j, value in enumerate(coefficients)]
+    scale = lcm(*(share.denominator for share in shares))
+    integers = [share.numerator * (scale // share.denominator) for share in shares]
+    return [sum(comb(i, j) * integers[j] for j in range(i + 1)) for i in range(degree + 1)], scale
+
+
+def halved(values: list[int]) -> tuple[list[int], list[int]]:
+    """Bernstein coefficients on both halves, multiplied by 2^degree (de Casteljau without the divisions)."""
+    degree = len(values) - 1
+    left, right, row = [0] * (degree + 1), [0] * (degree + 1), values
+    for k in range(degree + 1):
+        left[k], right[degree - k] = row[0] << (degree - k), row[-1] << (degree - k)
+        row = [a + b for a, b in pairwise(row)]
+    return left, right
 
 
 def proved_sign(expr: sympy.Expr, box: dict[sympy.Symbol, tuple[Any, Any]], depth: int = 24) -> int:

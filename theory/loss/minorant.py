@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
-from math import comb, isqrt, lcm
+from math import isqrt
 from typing import Literal
+
+from theory.loss.bernstein import halved, on_unit_interval
 
 __all__ = ["above_power", "power_between"]
 
@@ -45,7 +46,7 @@ def above_power(h: Sequence[Fraction], weight: Fraction, power: Fraction) -> Out
 
 def _first_negative(gap: Sequence[Fraction]) -> Outcome:
     """None where the polynomial is >= 0 on [0, 1]; signs alone matter, so its scale is let grow."""
-    start, _ = _bernstein(gap)
+    start, _ = on_unit_interval(gap)
     open_intervals = [(Fraction(0), Fraction(1), start)]
     for _ in range(_affordable(start)):
         if not open_intervals:
@@ -57,14 +58,14 @@ def _first_negative(gap: Sequence[Fraction]) -> Outcome:
             if value < 0:
                 return point
         middle = (low + high) / 2
-        left, right = _halves(values)
+        left, right = halved(values)
         open_intervals += [(middle, high, right), (low, middle, left)]
     return "open"
 
 
 def _first_above_lines(h: Sequence[Fraction], weight: Fraction, power: Fraction) -> Outcome:
     degree = max(len(h) - 1, 1)
-    start, scale = _bernstein([*h, Fraction(0)] if len(h) == 1 else h)
+    start, scale = on_unit_interval([*h, Fraction(0)] if len(h) == 1 else h)
     open_intervals = [(Fraction(0), Fraction(1), start, scale)]
     for _ in range(_affordable(start)):
         if not open_intervals:
@@ -80,7 +81,7 @@ def _first_above_lines(h: Sequence[Fraction], weight: Fraction, power: Fraction)
             if value * weight.denominator << _BITS > factor * power_between(point, power)[1]:
                 return point
         middle = (low + high) / 2
-        left, right = _halves(values)
+        left, right = halved(values)
         open_intervals += [(middle, high, right, scale << degree), (low, middle, left, scale << degree)]
     return "open"
 
@@ -138,22 +139,3 @@ def _directed(t: Fraction, whole: int, digits: int, up: bool) -> int:
         if digits >> place & 1:
             result = times(result, root)
     return result
-
-
-def _bernstein(coefficients: Sequence[Fraction]) -> tuple[list[int], int]:
-    """Integer Bernstein coefficients on [0, 1] and the positive integer they are multiplied by."""
-    degree = len(coefficients) - 1
-    shares = [value / comb(degree, j) for j, value in enumerate(coefficients)]
-    scale = lcm(*(share.denominator for share in shares))
-    integers = [share.numerator * (scale // share.denominator) for share in shares]
-    return [sum(comb(i, j) * integers[j] for j in range(i + 1)) for i in range(degree + 1)], scale
-
-
-def _halves(values: list[int]) -> tuple[list[int], list[int]]:
-    """Bernstein coefficients on both halves, multiplied by 2^degree (de Casteljau without the divisions)."""
-    degree = len(values) - 1
-    left, right, row = [0] * (degree + 1), [0] * (degree + 1), values
-    for k in range(degree + 1):
-        left[k], right[degree - k] = row[0] << (degree - k), row[-1] << (degree - k)
-        row = [a + b for a, b in pairwise(row)]
-    return left, right

@@ -153,11 +153,8 @@ def _certified(
         low = min(others.lower, own.lower)
         if others.closed:
             boxes = others.boxes + own.boxes
-            return (
-                low,
-                "proved",
-                f"no W with w_1 w_2 >= 0 has a smaller loss: branch and bound in floats with a rounding allowance, {boxes} boxes",
-            )
+            how = f"branch and bound in floats with a rounding allowance, {boxes} boxes"
+            return low, "proved", f"no W with w_1 w_2 >= 0 has a smaller loss: {how}"
         return low, "undecided", "some W with w_1 w_2 >= 0 could not be excluded"
     if winner != "not represented":
         regions = [bound(sign, upper * (1 - _CLOSE) - 1e-9) for sign in (1, -1)]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
-from math import comb, lcm
+from math import comb
+
+from theory.loss.bernstein import halved, on_unit_interval
 
 __all__ = ["is_positive", "multiplied", "shifted_power"]
 
@@ -27,14 +28,14 @@ def is_positive(coefficients: Sequence[Fraction], low: Fraction, high: Fraction)
     """
     if low == high:
         return _value(coefficients, low) > 0
-    pieces = [(_bernstein(coefficients, low, high), 0)]
+    pieces = [(_on_interval(coefficients, low, high), 0)]
     while pieces:
         row, depth = pieces.pop()
         if min(row) > 0:
             continue
         if row[0] <= 0 or row[-1] <= 0 or depth == _DEEPEST:
             return False
-        left, right = _halved(row)
+        left, right = halved(row)
         pieces += [(left, depth + 1), (right, depth + 1)]
     return True
 
@@ -46,7 +47,7 @@ def _value(coefficients: Sequence[Fraction], t: Fraction) -> Fraction:
     return total
 
 
-def _bernstein(coefficients: Sequence[Fraction], low: Fraction, high: Fraction) -> list[int]:
+def _on_interval(coefficients: Sequence[Fraction], low: Fraction, high: Fraction) -> list[int]:
     """Positive multiples of the Bernstein coefficients on [low, high], as integers."""
     degree, width = len(coefficients) - 1, high - low
     moved = list(coefficients)
@@ -55,23 +56,7 @@ def _bernstein(coefficients: Sequence[Fraction], low: Fraction, high: Fraction) 
         for i in range(degree - 1, start - 1, -1):
             moved[i] += low * moved[i + 1]
     moved = [value * width**i for i, value in enumerate(moved)]
-    row = [
-        sum((Fraction(comb(j, i), comb(degree, i)) * moved[i] for i in range(j + 1)), Fraction(0))
-        for j in range(degree + 1)
-    ]
-    scale = lcm(*(value.denominator for value in row))
-    return [value.numerator * (scale // value.denominator) for value in row]
-
-
-def _halved(row: list[int]) -> tuple[list[int], list[int]]:
-    """De Casteljau at the middle, both halves times 2^degree."""
-    degree = len(row) - 1
-    left, right = [row[0] << degree], [row[-1] << degree]
-    for step in range(1, degree + 1):
-        row = [a + b for a, b in pairwise(row)]
-        left.append(row[0] << (degree - step))
-        right.append(row[-1] << (degree - step))
-    return left, right[::-1]
+    return on_unit_interval(moved)[0]
 
 
 def multiplied(first: Sequence[Fraction], second: Sequence[Fraction]) -> list[Fraction]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from theory.loss.capacity import Kernel
 from theory.loss.minorants import Minorant, minorants
+from theory.loss.water_level import water_level, water_levels
 
 __all__ = ["HeldStake", "held_stake", "square_roots_below"]
 
@@ -104,8 +105,9 @@ def _layered(roots: list[Fraction], family: tuple[Minorant, ...]) -> HeldStake:
         choices = []
         for i in range(j):
             slab = np.sqrt(_slab(stakes, cuts[i], cuts[j]))
-            value, option = _water_level(slab, pairs)
-            choices.append((best[i][0] + value, i, option))
+            values = water_levels(np.maximum(slab, 0.0), *pairs.T)
+            option = int(values.argmin())
+            choices.append((best[i][0] + float(values[option]), i, option))
         best.append(min(choices))
     total, held, used, j, slabs = Fraction(0), Fraction(0), [], len(cuts) - 1, 0
     exact = [v * v for v in roots]
@@ -114,7 +116,7 @@ def _layered(roots: list[Fraction], family: tuple[Minorant, ...]) -> HeldStake:
         slab_roots = square_roots_below(_slab_exact(exact, cuts[i], cuts[j]))
         beta, gamma, name = options[option]
         total += sum((v * v for v in slab_roots), Fraction(0))
-        held += _water_filled(slab_roots, beta, gamma)
+        held += water_level(slab_roots, beta, gamma)[0]
         used.append(name)
         j, slabs = i, slabs + 1
     method = "water-filling" if slabs == 1 else "layered water-filling"
@@ -137,40 +139,3 @@ def _slab(stakes: np.ndarray, low: int, high: int) -> np.ndarray:
 def _slab_exact(stakes: list[Fraction], low: int, high: int) -> list[Fraction]:
     top, bottom = stakes[low], stakes[high] if high < len(stakes) else Fraction(0)
     return [min(value, top) - bottom for value in stakes[:high]]
-
-
-def _water_level(v: np.ndarray, pairs: np.ndarray) -> tuple[float, int]:
-    """The smallest max_y 2 v.y - beta |y|^2 - gamma (sum y)^2 over the options, and which option it is."""
-    v = np.maximum(v, 0.0)
-    beta, gamma = pairs[:, :1], pairs[:, 1:]
-    counts = np.arange(1, len(v) + 1)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        level = gamma * np.cumsum(v) / (beta + counts * gamma)
-        stops = np.append(v[1:], 0.0) <= level
-        stops[:, -1] = True
-        kept = np.argmax(stops, axis=1)
-        water = level[np.arange(len(pairs)), kept]
-        above = np.maximum(v - water[:, None], 0.0)
-        dry = np.where(beta[:, 0] > 0, (above**2).sum(axis=1) / beta[:, 0], 0.0)
-        value = dry + np.where(gamma[:, 0] > 0, water**2 / gamma[:, 0], 0.0)
-    best = int(np.argmin(value))
-    return float(value[best]), best
-
-
-def _water_filled(v: list[Fraction], beta: Fraction, gamma: Fraction) -> Fraction:
-    """sum_i (v_i - level)_+^2/beta + level^2/gamma at a short level near the best; every level >= 0 gives a bound."""
-    if gamma == 0:
-        return sum((x * x for x in v), Fraction(0)) / beta
-    if beta == 0:
-        return max(v) ** 2 / gamma
-    total, level = Fraction(0), Fraction(0)
-    for r, value in enumerate(v, 1):
-        total += value
-        level = gamma * total / (beta + r * gamma)
-        if r == len(v) or v[r] <= level:
-            break
-    scale = 1 << 90
-    top = max(v)
-    level = Fraction(level * scale // top, scale) * top if top else level
-    above = sum(((x - level) ** 2 for x in v if x > level), Fraction(0))
-    return above / beta + level * level / gamma

@@ -260,7 +260,7 @@ def _importances() -> tuple[Theorem, ...]:
             ),
             equality="equal importances where T5 is attained",
             bounds=("water-filling",),
-            functions=("theory.loss.water_filling.water_level",),
+            functions=("theory.loss.water_level.water_level",),
         ),
         Theorem(
             key="T9(c)",

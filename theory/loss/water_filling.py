@@ -7,7 +7,7 @@ first contains the layer cake as well. Source: docs/theory.md, T9(b).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from math import isqrt
@@ -20,38 +20,13 @@ from theory.bound import Bound, Step
 from theory.loss.capacity import sparse_constants
 from theory.loss.certificates import LinearProgrammingCertificate
 from theory.loss.importance import by_importance
+from theory.loss.water_level import water_level, water_levels
 from theory.toy_model import ToyModel
 
-__all__ = ["square_root_above", "water_filling", "water_filling_steps", "water_level"]
+__all__ = ["square_root_above", "water_filling", "water_filling_steps"]
 
 _BITS = 60
 _MOST_CERTIFICATES, _MOST_LEVELS, _SHARES = 6, 12, 32
-
-
-def water_level(v: Sequence[Any], beta: Any, gamma: Any) -> tuple[Any, int]:
-    """V = max over y >= 0 of 2 v.y - beta |y|^2 - gamma (1.y)^2, and how many y_i are positive there.
-
-    With v sorted downwards, S_r = sum_(i<=r) v_i/(beta + r gamma) and r the first with v_(r+1) <= gamma S_r,
-        V = sum_(i<=r) (v_i - mean_r)^2/beta + (sum_(i<=r) v_i)^2/(r (beta + r gamma)),
-    the form that does not cancel as beta -> 0 (where V = v_1^2/gamma). Numbers may be floats or exact.
-
-    Args:
-        v: nonnegative numbers.
-        beta: >= 0.
-        gamma: >= 0, and > 0 where beta = 0.
-
-    Source: docs/theory.md, T9(b).
-    """
-    v = sorted(v, reverse=True)
-    if beta == 0:
-        return v[0] ** 2 / gamma, 1
-    total = v[0] * 0
-    for r, value in enumerate(v, 1):
-        total = total + value
-        if r == len(v) or v[r] * (beta + r * gamma) <= gamma * total:
-            break
-    mean = total / r
-    return sum((value - mean) ** 2 for value in v[:r]) / beta + total**2 / (r * (beta + r * gamma)), r
 
 
 def square_root_above(value: sympy.Rational) -> sympy.Rational:
@@ -169,7 +144,7 @@ def _best_mixture(
     first, second = np.triu_indices(len(found))
     share = np.arange(_SHARES + 1)[:, None, None] / _SHARES
     mixed = share * corners[first] + (1 - share) * corners[second]
-    volumes = _volumes(np.sqrt(np.array([float(value) for value in band])), mixed[..., 0], mixed[..., 1])
+    volumes = water_levels(np.sqrt(np.array([float(value) for value in band])), mixed[..., 0], mixed[..., 1])
     k, pair = np.unravel_index(int(volumes.argmin()), volumes.shape)
     return float(volumes[k, pair]), (int(first[pair]), int(second[pair]), int(k))
 
@@ -178,21 +153,6 @@ def _mixture(found: list[LinearProgrammingCertificate], i: int, j: int, k: int) 
     share, length = sympy.Rational(k, _SHARES), max(len(found[x].coefficients) for x in (i, j))
     padded = [[*found[x].coefficients, *[sympy.Integer(0)] * length][:length] for x in (i, j)]
     return replace(found[i], coefficients=tuple(share * a + (1 - share) * b for a, b in zip(*padded, strict=True)))
-
-
-def _volumes(v: np.ndarray, beta: np.ndarray, gamma: np.ndarray) -> np.ndarray:
-    """`water_level` for many (beta, gamma) at once; infinite where they prove nothing. v sorted downwards."""
-    r = np.arange(1, v.size + 1)
-    total, weight = np.cumsum(v), beta[..., None] + r * gamma[..., None]
-    is_last = np.append(v[1:], 0.0) * weight <= gamma[..., None] * total
-    is_last[..., -1] = True
-    kept = is_last.argmax(axis=-1)
-    spread = np.maximum(np.cumsum(v**2) - total**2 / r, 0.0)
-    share = np.take_along_axis(weight, kept[..., None], axis=-1)[..., 0]
-    usable = (beta > 0) & (gamma >= 0)
-    safe = np.where(usable, beta, 1.0)
-    value = spread[kept] / safe + total[kept] ** 2 / (r[kept] * np.where(usable, share, 1.0))
-    return np.where(usable, value, np.inf)
 
 
 @cache

@@ -20,7 +20,7 @@ from theory.loss.codes import code
 from theory.loss.linear_programming import linear_programming_certificate
 from theory.loss.obtuse import RHO, pair_loss
 from theory.loss.vertex import vertex_loss
-from theory.loss.water_filling import water_level
+from theory.loss.water_level import water_level
 
 Q = sympy.Rational
 W_MONOMIAL = [[Q(3, 4), -Q(2, 5), Q(1, 2), Q(9, 10)], [Q(1, 5), Q(1), -Q(2, 3), Q(1, 7)]]

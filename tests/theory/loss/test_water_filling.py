@@ -13,7 +13,8 @@ import numerics
 import theory
 from theory import ToyModel
 from theory.loss.linear_programming import linear_programming_certificate
-from theory.loss.water_filling import _volumes, square_root_above, water_filling, water_filling_steps, water_level
+from theory.loss.water_filling import square_root_above, water_filling, water_filling_steps
+from theory.loss.water_level import water_level, water_levels
 
 Q = sympy.Rational
 FRACTIONS = st.fractions(min_value=0, max_value=4, max_denominator=50)
@@ -115,11 +116,11 @@ def test_bands_are_at_least_as_good_as_layers(activation: object, lowest: float)
 
 
 @given(st.lists(FRACTIONS.filter(bool), min_size=1, max_size=6), st.integers(0, 10**6))
-def test_volumes_in_floats_are_the_exact_ones(values: list[object], seed: int) -> None:
+def test_levels_in_floats_are_the_exact_ones(values: list[object], seed: int) -> None:
     ordered = sorted((float(v) for v in values), reverse=True)  # type: ignore[arg-type]
     rng = np.random.default_rng(seed)
     beta, gamma = rng.exponential(size=(2, 5))
-    found = _volumes(np.array(ordered), beta, gamma)
+    found = water_levels(np.array(ordered), beta, gamma)
     assert found == pytest.approx([water_level(ordered, b, g)[0] for b, g in zip(beta, gamma, strict=True)], rel=1e-9)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import sympy
 
 from theory import Bound
-from theory.loss.lower_bounds import scale_out_steps
+from theory.loss.expansion import scale_out_steps
 
 __all__ = [
     "BoundCounterexample",

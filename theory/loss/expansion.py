@@ -5,16 +5,18 @@ Source: docs/theory.md, T1 and T2.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import sympy
 
 from theory.arguments import InputError, as_weights
+from theory.bound import Step
 from theory.loss.capacity import capacity, gains_and_energy, sparse_constants
 from theory.toy_model import ToyModel
 
-__all__ = ["optimal_scale", "sparse_coefficient", "sparse_optimum"]
+__all__ = ["optimal_scale", "scale_out_steps", "sparse_coefficient", "sparse_optimum"]
 
 
 def sparse_coefficient(model: ToyModel, W: Any) -> sympy.Expr | float:
@@ -102,3 +104,19 @@ def require_sparse_setting(model: ToyModel) -> None:
     if isinstance(model.density, tuple):
         raise InputError("density differs between features; the limit L*/p needs one density p for all")
     sparse_constants(model.law, model.activation)
+
+
+@cache
+def scale_out_steps() -> tuple[Step, ...]:
+    """T1 and T2: from the loss to the capacity."""
+    s, energy, gain, cost, big = sympy.symbols("s E M_1 M_d Lambda", positive=True)
+    quadratic = -2 * gain * s * big + cost * energy * big**2
+    square = cost * energy * (big - gain * s / (cost * energy)) ** 2 - gain**2 * s**2 / (cost * energy)
+    return (
+        Step("one active feature: c(W) = n mu_2 - 2 M_1 s + M_d E(W), s = sum_i |W_i|^(2a), by homogeneity"),
+        Step(
+            "scaling W multiplies s by Lambda and E by Lambda^2; complete the square in Lambda",
+            sympy.Eq(quadratic, square, evaluate=False),
+        ),
+        Step("at the best Lambda = M_1 s/(M_d E), c = n mu_2 - (M_1^2/M_d) (s^2/E) = n mu_2 - kappa K(W)"),
+    )

@@ -6,7 +6,7 @@ import sympy
 
 from theory.bound import Step
 from theory.loss.capacity import effective_dimension
-from theory.loss.lower_bounds import scale_out_steps
+from theory.loss.expansion import scale_out_steps
 from theory.theorem import Theorem
 
 __all__ = ["BASICS", "equals", "first_order_theorems"]

@@ -13,7 +13,7 @@ import sympy
 
 from numerics.block_search import BlockSearch
 from theory.loss.capacity import Kernel
-from theory.loss.optimised import IntegerBlock, best_sum, shipped_blocks, table_of_blocks
+from theory.loss.geometry.optimised import IntegerBlock, best_sum, shipped_blocks, table_of_blocks
 from theory.storage import write_bytes_atomically
 
 TABLE = Path(__file__).parents[1] / "theory" / "loss" / "data" / "configurations.json"

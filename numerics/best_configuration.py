@@ -15,9 +15,9 @@ from numerics.configuration_cache import ConfigurationCache, default_folder
 from numerics.setting import Array
 from theory.arguments import InputError
 from theory.loss.capacity import Kernel, sparse_constants
-from theory.loss.configurations import Configuration, best_known_configuration
-from theory.loss.integer_weights import is_exact_kernel
-from theory.loss.optimised import (
+from theory.loss.geometry.configurations import Configuration, best_known_configuration
+from theory.loss.geometry.integer_weights import is_exact_kernel
+from theory.loss.geometry.optimised import (
     TABLE_HIDDEN,
     TABLE_RATIO,
     BlockSum,
@@ -25,7 +25,7 @@ from theory.loss.optimised import (
     optimised_configuration,
     shipped_blocks,
 )
-from theory.loss.recognition import Geometry, recognise
+from theory.loss.geometry.recognition import Geometry, recognise
 from theory.registry import activation as as_activation
 from theory.toy_model import ToyModel
 

@@ -12,8 +12,8 @@ from numerics.descent import lbfgs
 from numerics.setting import Array
 from numerics.sparse_optimum import minimise_sparse_coefficient, starting_weights
 from theory import InputError, ToyModel
-from theory.loss.bias import has_thresholds, require_biased_setting
-from theory.loss.threshold import ThresholdLaw, threshold_law
+from theory.loss.bias.coefficient import has_thresholds, require_biased_setting
+from theory.loss.bias.threshold import ThresholdLaw, threshold_law
 
 __all__ = ["BiasedOptimum", "minimise_biased_coefficient"]
 

@@ -17,9 +17,9 @@ from numerics.configuration_search import maximise_capacity, polish
 from numerics.rational_weights import integer_weights
 from numerics.setting import Array
 from theory.loss.capacity import Kernel
-from theory.loss.integer_weights import capacity_from_below, is_exact_kernel
-from theory.loss.optimised import BlockSum, IntegerBlock, best_sum
-from theory.loss.recognition import recognise
+from theory.loss.geometry.integer_weights import capacity_from_below, is_exact_kernel
+from theory.loss.geometry.optimised import BlockSum, IntegerBlock, best_sum
+from theory.loss.geometry.recognition import recognise
 
 __all__ = ["BlockSearch"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from numerics.descent import lbfgs
 from numerics.setting import Array
-from theory.loss.codes import code
+from theory.loss.geometry.codes import code
 
 __all__ = ["log_inverse_capacity", "maximise_capacity", "polish"]
 

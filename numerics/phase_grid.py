@@ -16,9 +16,9 @@ import sympy
 from numerics.descent import lbfgs
 from numerics.setting import Array, Progress
 from theory import PHASES, InputError, ToyModel
-from theory.loss.phase import phase_setting
-from theory.loss.phase_float import pair_losses
-from theory.loss.phase_gain import DENSITY, IMPORTANCE, RATIO, SECTORS, sector_functions
+from theory.loss.phase.floats import pair_losses
+from theory.loss.phase.gain import DENSITY, IMPORTANCE, RATIO, SECTORS, sector_functions
+from theory.loss.phase.phases import phase_setting
 
 __all__ = ["PhaseGrid", "phase_grid"]
 

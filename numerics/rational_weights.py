@@ -7,7 +7,7 @@ import sympy
 
 from numerics.setting import Array
 from theory.loss.capacity import Kernel
-from theory.loss.integer_weights import capacity_from_below
+from theory.loss.geometry.integer_weights import capacity_from_below
 
 __all__ = ["integer_weights"]
 

@@ -5,23 +5,23 @@ from theory.arguments import InputError
 from theory.bound import Bound, Step
 from theory.features import FeatureLaw, beta, binary, exponential, feature_law, half_normal, uniform
 from theory.layers import Layer, layer, layer_names
-from theory.loss.bias import bias_derivative, biased_sparse_coefficient
+from theory.loss.bias.coefficient import bias_derivative, biased_sparse_coefficient
+from theory.loss.bias.threshold import threshold_constant, threshold_distortion, threshold_kernel
 from theory.loss.capacity import capacity, effective_dimension, law_constant
 from theory.loss.expansion import optimal_scale, sparse_coefficient, sparse_optimum
 from theory.loss.lower_bounds import lower_bound, lower_bounds
 from theory.loss.obtuse import pair_coefficient, pair_limit
-from theory.loss.phase import PHASES, Phase, phase
-from theory.loss.phase_boundaries import PhaseBoundary, phase_boundaries
-from theory.loss.phase_loss import pair_loss
-from theory.loss.scaling import (
+from theory.loss.phase.boundaries import PhaseBoundary, phase_boundaries
+from theory.loss.phase.pair_loss import pair_loss
+from theory.loss.phase.phases import PHASES, Phase, phase
+from theory.loss.theorems.catalogue import theorem, theorems
+from theory.loss.unequal.scaling import (
     FirstOrderInterval,
     ScalingExponent,
     first_order_interval,
     scaling_exponent,
     zipf_densities,
 )
-from theory.loss.theorems import theorem, theorems
-from theory.loss.threshold import threshold_constant, threshold_distortion, threshold_kernel
 from theory.loss.upper_bounds import upper_bound, upper_bounds
 from theory.registry import activation, activation_names, isotropic, leaky_relu
 from theory.symmetry.equivariance import equivariance_group

@@ -11,7 +11,7 @@ import theory
 from theory import Bound, InputError, ToyModel
 from theory.arguments import exact, one_of
 from theory.bound import TARGETS
-from theory.loss.bias import require_biased_setting
+from theory.loss.bias.coefficient import require_biased_setting
 from theory.parsing import parse_expression
 from verify.adversary import NumericClaim
 from verify.capacity_claims import OF_GEOMETRY, capacity_claim

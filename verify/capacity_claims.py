@@ -16,7 +16,7 @@ import theory
 from theory import Activation, Bound, InputError, ToyModel
 from theory.arguments import exact
 from theory.loss.capacity import Kernel, gains_and_energy, has_kernel, sparse_constants
-from theory.loss.configurations import best_known_configuration
+from theory.loss.geometry.configurations import best_known_configuration
 from theory.parsing import parse_expression
 from verify.counterexamples import CapacityBoundCounterexample, CapacityCounterexample
 from verify.verdicts import Verdict

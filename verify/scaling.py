@@ -13,7 +13,7 @@ import numerics
 import theory
 from theory import InputError, ScalingExponent
 from theory.arguments import exact
-from theory.loss.power_laws import tail_interval, zipf_interval
+from theory.loss.unequal.power_laws import tail_interval, zipf_interval
 
 __all__ = ["ScalingStudy", "fitted_exponent", "scaling_study"]
 

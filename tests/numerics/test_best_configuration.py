@@ -13,7 +13,7 @@ import numerics
 import theory
 from numerics.configuration_cache import ConfigurationCache, default_folder
 from theory import InputError
-from theory.loss.integer_weights import capacity_from_below
+from theory.loss.geometry.integer_weights import capacity_from_below
 
 
 def test_names_norms_and_dropped_features() -> None:

@@ -10,8 +10,8 @@ from numerics.block_search import BlockSearch
 from numerics.configuration_search import _derivatives, _value, maximise_capacity, polish
 from numerics.rational_weights import integer_weights
 from theory.loss.capacity import Kernel
-from theory.loss.integer_weights import capacity_from_below
-from theory.loss.optimised import IntegerBlock, best_sum
+from theory.loss.geometry.integer_weights import capacity_from_below
+from theory.loss.geometry.optimised import IntegerBlock, best_sum
 
 Q = sympy.Rational
 RECTIFIED, EVEN = sympy.Integer(0), sympy.Integer(1)

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 from theory.arguments import InputError, one_of
 from theory.bound import Bound
-from theory.loss.biased_lower import (
+from theory.loss.bias.lower import (
     bias_dies_out,
 )
 from theory.loss.capacity import has_kernel
-from theory.loss.heterogeneous import has_numeric_densities
-from theory.loss.importance import has_ranked_importances
 from theory.loss.lower_density import DENSITY_LOWER, first_order
 from theory.loss.lower_sparse import SPARSE_LOWER, Build, built
+from theory.loss.unequal.densities import has_numeric_densities
+from theory.loss.unequal.importance import has_ranked_importances
 from theory.toy_model import ToyModel
 
 __all__ = ["LOWER_BOUNDS", "lower_bound", "lower_bounds"]

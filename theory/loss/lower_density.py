@@ -11,14 +11,14 @@ from functools import cache
 import sympy
 
 from theory.bound import Bound, Step
-from theory.loss.biased_lower import (
+from theory.loss.bias.lower import (
     biased_first_order,
 )
-from theory.loss.heterogeneous import combined_lower, first_order_lower, rank_lower
-from theory.loss.importance import by_importance, has_ranked_importances
 from theory.loss.lower_sparse import SPARSE_LOWER, Build, best_sparse
 from theory.loss.obtuse_bound import obtuse_loss
 from theory.loss.rounding import power_of_complement
+from theory.loss.unequal.densities import combined_lower, first_order_lower, rank_lower
+from theory.loss.unequal.importance import by_importance, has_ranked_importances
 from theory.toy_model import ToyModel
 
 __all__ = ["DENSITY_LOWER", "first_order"]

@@ -12,7 +12,7 @@ from typing import Any
 import sympy
 
 from theory.bound import Bound, Step
-from theory.loss.biased_lower import (
+from theory.loss.bias.lower import (
     one_sign,
     packing,
     packing_closed_form,
@@ -21,9 +21,9 @@ from theory.loss.biased_lower import (
 from theory.loss.capacity import Kernel, has_kernel, sparse_constants
 from theory.loss.capacity_bounds import capacity_bounds
 from theory.loss.expansion import scale_out_steps
-from theory.loss.importance import has_ranked_importances, layer_cake
 from theory.loss.rounding import tidied
-from theory.loss.water_filling import water_filling
+from theory.loss.unequal.importance import has_ranked_importances, layer_cake
+from theory.loss.unequal.water_filling import water_filling
 from theory.toy_model import DENSITY, ToyModel
 
 __all__ = ["SPARSE_LOWER", "best_sparse", "built"]

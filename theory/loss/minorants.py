@@ -83,7 +83,7 @@ def rectified_capacity(m: sympy.Expr, k: int = 1) -> sympy.Expr:
     """K* <= (1+x)^2/(2x/D(m,k) - c x^(4k)) for t_+^(2k) at the best x, c = (2k-1)^(2k-1)/(2k)^(2k), for any n.
 
     For k = 1 it is (2/3) 2^(-1/3) m^(4/3) (1 + (2/m)^(1/3))^2: capacity grows at most like m^(4/3), and the generalised
-    quadrangles of `theory.loss.quadrangles` reach that rate.
+    quadrangles of `theory.loss.geometry.quadrangles` reach that rate.
 
     Source: docs/scaling.md, S3.
     """

@@ -17,7 +17,7 @@ import sympy
 from theory.arguments import InputError, as_weights
 from theory.bound import Step
 from theory.features import FeatureLaw
-from theory.loss.importance import has_ranked_importances
+from theory.loss.unequal.importance import has_ranked_importances
 from theory.toy_model import ToyModel
 
 __all__ = [

@@ -11,9 +11,9 @@ from functools import cache
 import sympy
 
 from theory.bound import Bound, Step
-from theory.loss.importance import by_importance, has_ranked_importances
 from theory.loss.obtuse import RHO, has_pair_loss, pair_loss, pairs_are_best, weighted_steps
 from theory.loss.rounding import power_of_complement
+from theory.loss.unequal.importance import by_importance, has_ranked_importances
 from theory.toy_model import ToyModel
 
 __all__ = ["obtuse_loss", "robust_steps"]

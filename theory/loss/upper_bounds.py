@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from theory.arguments import InputError, one_of
 from theory.bound import Bound
 from theory.loss.capacity import has_kernel
-from theory.loss.importance import has_ranked_importances, spread
+from theory.loss.unequal.importance import has_ranked_importances, spread
 from theory.loss.upper_density import DENSITY_UPPER
 from theory.loss.upper_sparse import SPARSE_UPPER, Build
 from theory.toy_model import ToyModel

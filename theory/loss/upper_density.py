@@ -12,8 +12,9 @@ from typing import Any
 import sympy
 
 from theory.bound import Bound, Step
+from theory.loss.bias.thresholded import THRESHOLDED
 from theory.loss.capacity import effective_dimension, has_kernel, sparse_constants
-from theory.loss.constructions import (
+from theory.loss.geometry.constructions import (
     antipodal_weights,
     moments_of_sum,
     orthonormal_weights,
@@ -21,9 +22,8 @@ from theory.loss.constructions import (
     pair_moments,
     scaled,
 )
-from theory.loss.heterogeneous_upper import pairs_upper, random_upper
 from theory.loss.obtuse import has_pair_loss, unit_pairs_loss
-from theory.loss.thresholded import THRESHOLDED
+from theory.loss.unequal.densities_upper import pairs_upper, random_upper
 from theory.loss.upper_sparse import SPARSE_UPPER, Build, equal_features, is_rectified
 from theory.toy_model import DENSITY, ToyModel
 

@@ -13,16 +13,16 @@ import numpy as np
 import sympy
 
 from theory.bound import Bound, Step
+from theory.loss.bias.thresholded import THRESHOLDED
 from theory.loss.capacity import SparseConstants, effective_dimension, has_kernel, sparse_constants
-from theory.loss.configurations import best_known_configuration
-from theory.loss.constructions import (
+from theory.loss.expansion import optimal_scale, scale_out_steps
+from theory.loss.geometry.configurations import best_known_configuration
+from theory.loss.geometry.constructions import (
     antipodal_weights,
     orthonormal_weights,
     scaled,
 )
-from theory.loss.expansion import optimal_scale, scale_out_steps
-from theory.loss.optimised import optimised_configuration
-from theory.loss.thresholded import THRESHOLDED
+from theory.loss.geometry.optimised import optimised_configuration
 from theory.toy_model import ToyModel
 
 __all__ = ["SPARSE_UPPER", "equal_features", "is_rectified", "mean_kernel"]

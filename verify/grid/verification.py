@@ -13,7 +13,7 @@ import theory
 from theory import InputError
 from theory.loss.capacity import sparse_constants
 from theory.loss.certificates import parse_certificate, why_rejected
-from theory.loss.integer_weights import capacity_from_below
+from theory.loss.geometry.integer_weights import capacity_from_below
 from verify.grid.cell import Cell, CellRequest
 from verify.grid.store import CellStore
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from theory import InputError
-from theory.loss.bias_capacity import feature_counts
+from theory.loss.bias.feature_counts import feature_counts
 from verify.plots.style import COLOURS, figure_of, new_figure, styled
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from theory import DENSITY, PHASES, InputError
-from theory.loss.phase_gain import IMPORTANCE
+from theory.loss.phase.gain import IMPORTANCE
 from verify.phases import PhaseDiagram
 from verify.plots.style import INK, PAPER, figure_of, new_figure, styled
 

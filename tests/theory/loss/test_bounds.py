@@ -14,7 +14,7 @@ from scipy import optimize
 
 import theory
 from theory import InputError, Step, ToyModel
-from theory.loss.constructions import antipodal_weights
+from theory.loss.geometry.constructions import antipodal_weights
 from theory.loss.lower_bounds import LOWER_BOUNDS
 from theory.loss.upper_bounds import UPPER_BOUNDS
 

@@ -116,7 +116,7 @@ def test_capacity_reference(W: object, activation: object, value: object) -> Non
     ],
 )
 def test_capacity_of_codes(name: str, activation: object, value: float) -> None:
-    from theory.loss.codes import code
+    from theory.loss.geometry.codes import code
 
     exact = theory.capacity(code(name).W, activation)
     assert isinstance(exact, sympy.Expr)

@@ -13,7 +13,7 @@ from scipy import integrate, optimize
 
 import theory
 from theory import InputError, ToyModel
-from theory.loss.constructions import pair_moments
+from theory.loss.geometry.constructions import pair_moments
 
 Q = sympy.Rational
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import theory
 from theory import ToyModel
-from theory.loss.codes import code
+from theory.loss.geometry.codes import code
 
 
 def by_fractions(W: list[list[Fraction]], k: int) -> Fraction:

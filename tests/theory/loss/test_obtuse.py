@@ -12,7 +12,7 @@ from scipy import integrate, optimize
 import numerics
 import theory
 from theory import InputError, ToyModel
-from theory.loss.codes import code
+from theory.loss.geometry.codes import code
 from theory.loss.obtuse import RHO, pair_loss, pairs_are_best, unit_pairs_loss
 from theory.loss.vertex import vertex_loss
 
@@ -113,7 +113,7 @@ def test_which_laws_prefer_pairs() -> None:
 @pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 2)])
 def test_antipodal_pairs_at_unit_scale_are_exact_at_every_density(n: int, m: int) -> None:
     """As a polynomial identity in p, by the corner formula."""
-    from theory.loss.constructions import antipodal_weights
+    from theory.loss.geometry.constructions import antipodal_weights
 
     model = ToyModel(n, m, "relu")
     assert sympy.expand(vertex_loss(model, antipodal_weights(n, m)) - unit_pairs_loss(model)) == 0

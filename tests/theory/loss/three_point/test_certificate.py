@@ -16,8 +16,8 @@ import theory
 from theory.arguments import InputError
 from theory.loss.capacity import Kernel
 from theory.loss.certificates import parse_certificate, read_certificate, why_rejected
-from theory.loss.codes import code
-from theory.loss.configurations import code_capacity
+from theory.loss.geometry.codes import code
+from theory.loss.geometry.configurations import code_capacity
 from theory.loss.linear_programming import linear_programming_certificate
 from theory.loss.three_point.certificate import ThreePointCertificate
 from theory.loss.three_point.conditions import Setting

@@ -5,13 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= report
 
-.PHONY: help setup report report-full figures phase test lint format bench clean
+.PHONY: help setup report report-full figures test lint format bench clean
 
 help:
 	@echo "make report       derive, compute, train, check, and write $(OUT)/index.html (about two minutes)"
 	@echo "make report-full  the same with the full sweep"
-	@echo "make figures      the report, and its figure into the README"
-	@echo "make phase        the phase diagram of every power, and its figure into docs (a few minutes)"
+	@echo "make figures      every figure of the README and docs, drawn again (some minutes)"
 	@echo "make test         linter, formatter, type checker and every test"
 	@echo "make lint         linter, formatter and type checker only"
 	@echo "make format       rewrite the sources in the project's format"
@@ -35,10 +34,11 @@ report-full: $(READY)
 
 figures: report
 	cp $(OUT)/figures/loss_per_density.png docs/figures/
-
-phase: $(READY)
 	$(BIN)/superposition phase --all --grid 61 --out runs/phase
 	cp runs/phase/phase_diagram.png docs/figures/
+	$(BIN)/superposition atlas --out runs/atlas
+	cp runs/atlas/atlas.png docs/figures/
+	$(BIN)/python benchmarks/scaling_figure.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ import numpy as np
 
 import theory
 from numerics.exact import polynomial_loss
-from numerics.quadrature import quadrature_loss
+from numerics.quadrature.adaptive import quadrature_loss
 from numerics.setting import Setting, setting
 
 POWERS = ["0.5", "1", "1.5", "2", "3"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sympy
 
-from numerics.block_search import BlockSearch
+from numerics.configurations.blocks import BlockSearch
 from theory.loss.capacity import Kernel
 from theory.loss.geometry.optimised import IntegerBlock, best_sum, shipped_blocks, table_of_blocks
 from theory.storage import write_bytes_atomically

@@ -1,17 +1,17 @@
 """The value of any expectation, with an error that can be trusted."""
 
-from numerics.best_configuration import BestConfiguration, best_configuration
-from numerics.biased_optimum import BiasedOptimum, minimise_biased_coefficient
 from numerics.compile import compile_activation, compile_expression
+from numerics.configurations.best import BestConfiguration, best_configuration
 from numerics.estimate import Estimate
 from numerics.exact import exact_loss
 from numerics.layers import compile_layer
 from numerics.loss import expected_loss
-from numerics.optimum import Optimum, minimise_loss
-from numerics.phase_grid import PhaseGrid, phase_grid
+from numerics.minimise.biased import BiasedOptimum, minimise_biased_coefficient
+from numerics.minimise.loss import Optimum, minimise_loss
+from numerics.minimise.phase_grid import PhaseGrid, phase_grid
+from numerics.minimise.sparse import SparseOptimum, minimise_sparse_coefficient
+from numerics.minimise.weighted_sparse import WeightedOptimum, first_order_loss, minimise_first_order
 from numerics.population import population_loss
-from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
-from numerics.weighted_sparse_optimum import WeightedOptimum, first_order_loss, minimise_first_order
 
 __all__ = [
     "BestConfiguration",

@@ -10,8 +10,8 @@ import numpy as np
 from numerics.estimate import Estimate
 from numerics.exact import LARGEST_ENUMERATION, enumerated_loss, polynomial_loss, support_count
 from numerics.lattice import lattice_loss, levels_needed
-from numerics.monte_carlo import monte_carlo_loss
-from numerics.quadrature import quadrature_loss
+from numerics.monte_carlo.sampling import monte_carlo_loss
+from numerics.quadrature.adaptive import quadrature_loss
 from numerics.scalar_map import polynomial_coefficients
 from numerics.setting import Array, Progress, Setting, setting
 from theory import InputError, ToyModel

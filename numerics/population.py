@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from numerics.continuation import FourierForm, fourier_form, smallest_count
 from numerics.exact import LARGEST_ENUMERATION, feature_moments, moments_from_cumulants, support_count, supports
-from numerics.few_active import Rows, few_active, make_rows
 from numerics.laws import numeric_law
-from numerics.many_active import many_active
-from numerics.ranges import range_groups
+from numerics.quadrature.continuation import FourierForm, fourier_form, smallest_count
+from numerics.quadrature.few_active import Rows, few_active, make_rows
+from numerics.quadrature.many_active import many_active
+from numerics.quadrature.ranges import range_groups
 from numerics.scalar_map import polynomial_coefficients, scalar_map
 from numerics.setting import Array, model_arrays
 from theory import InputError, ToyModel

@@ -220,7 +220,7 @@ def _minimise_sparse(model: ToyModel, rng: np.random.Generator) -> tuple[Candida
 
 def _minimise_loss(model: ToyModel, rng: np.random.Generator) -> tuple[Candidate, str]:
     """Descends on the exact loss where it is cheap, else on the loss of weighted rows; the value is the true loss."""
-    from numerics.descent import lbfgs
+    from numerics.minimise.descent import lbfgs
 
     objective, route = _objective(model, rng)
     n, m, scale = int(model.n_features), int(model.n_hidden), _zero_map(model, "loss")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import theory
-from numerics.optimum import minimise_loss
-from numerics.phase_grid import PhaseGrid, phase_grid
+from numerics.minimise.loss import minimise_loss
+from numerics.minimise.phase_grid import PhaseGrid, phase_grid
 from numerics.setting import Progress
 from theory import PHASES, ToyModel
 

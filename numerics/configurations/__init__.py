@@ -1,0 +1,1 @@
+"""Weights with the largest capacity known."""

@@ -1,0 +1,1 @@
+"""Minima of the expected loss and of its sparse limit."""

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import theory
-from numerics.quadrature import many_active as module
 from numerics.laws import numeric_law
+from numerics.quadrature import many_active as module
 from numerics.quadrature.compressed import Compression, compress
 from numerics.quadrature.continuation import fourier_form
 from numerics.quadrature.few_active import Rows, make_rows

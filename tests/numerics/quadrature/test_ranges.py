@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import theory
-from numerics.quadrature import ranges
 from numerics.laws import numeric_law
+from numerics.quadrature import ranges
 from numerics.quadrature.few_active import Rows
 
 

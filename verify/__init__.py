@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from verify.geometry.dimensionality import feature_dimensionality
     from verify.grid.atlas import atlas
     from verify.symmetry import assert_equivariance, check_equivariance
-    from verify.training import Protocol, train
+    from verify.training import CircleFeatures, FeatureSets, Network, Protocol, train
     from verify.verdicts import Verdict
 
 _HOMES = {
     "Campaign": "verify.campaign",
+    "CircleFeatures": "verify.training",
+    "FeatureSets": "verify.training",
+    "Network": "verify.training",
     "Protocol": "verify.training",
     "Verdict": "verify.verdicts",
     "assert_equivariance": "verify.symmetry",
@@ -33,6 +36,9 @@ _MODULES = ("plots", "strategies")
 
 __all__ = [
     "Campaign",
+    "CircleFeatures",
+    "FeatureSets",
+    "Network",
     "Protocol",
     "Verdict",
     "assert_equivariance",

@@ -291,7 +291,7 @@ class _Sampled:
 
     def __init__(self, model: ToyModel, rng: np.random.Generator):
         from numerics.scalar_map import scalar_map
-        from verify.rows import stratified_rows
+        from verify.training.rows import stratified_rows
 
         self.x, self.chance = stratified_rows(model, _ROWS, rng)
         self.sigma = scalar_map(model.activation)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theory import ToyModel, feature_law
-from verify.rows import law_rule, minibatch, stratified_rows, two_or_more_active
+from verify.training.rows import law_rule, minibatch, stratified_rows, two_or_more_active
 
 LAWS = ["uniform", "binary", "exponential", "half-normal", "beta:2,3", "beta:1/2,1/2"]
 

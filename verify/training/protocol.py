@@ -26,7 +26,8 @@ class Protocol:
         schedule: "cosine" (half a cosine, down to 0 at the last step) or "constant".
         steps: number of updates.
         data: "stratified" (inputs with at most one active feature enter exactly, only the others are sampled; all
-            seeds of a model share the rows) or "minibatch" (independent inputs for every model, seed and step).
+            seeds of a model share the rows), "minibatch" (independent inputs for every model, seed and step) or
+            "population" (no samples: the expected loss and its gradient by quadrature or moments, in float64).
         rows: minibatch size, or the number of sampled rows with two or more active features.
         redraw_every: steps between two draws of stratified rows.
         init: the standard deviation of the normal entries of W: "unit" (init_scale/sqrt(m), columns of norm about
@@ -35,6 +36,10 @@ class Protocol:
         init_scale: see init.
         weight_decay: decoupled for "adamw", added to the gradient otherwise.
         momentum: for "sgd".
+        beta2: memory of the squared gradient of "adam" and "adamw". Far below their usual .999: a saturating activation
+            at small density starts with gradients hundreds of times its later ones, and a long memory stalls it.
+        frequencies: of the quadrature of "population".
+        checkpoints: how many snapshots of the weights to keep besides the last, at logarithmically spaced steps.
         reduction: what gradients are taken of: "relative" (the loss over that of predicting 0, so that one learning
             rate serves every density), "sum" over features (the loss itself) or "mean" over features.
         loss_rtol: relative error asked of the population loss of the trained weights.
@@ -56,6 +61,9 @@ class Protocol:
     init_scale: float = 0.7
     weight_decay: float = 0.0
     momentum: float = 0.9
+    beta2: float = 0.95
+    frequencies: int = 128
+    checkpoints: int = 0
     reduction: str = "relative"
     loss_rtol: float = 1e-4
     dtype: str = "float32"
@@ -64,21 +72,21 @@ class Protocol:
     def __post_init__(self) -> None:
         one_of("optimiser", self.optimiser, ("adam", "adamw", "sgd"))
         one_of("schedule", self.schedule, ("cosine", "constant"))
-        one_of("data", self.data, ("stratified", "minibatch"))
+        one_of("data", self.data, ("stratified", "minibatch", "population"))
         one_of("init", self.init, ("unit", "xavier", "normal"))
         one_of("reduction", self.reduction, ("relative", "sum", "mean"))
         one_of("dtype", self.dtype, ("float32", "float64"))
         if not isinstance(self.device, str) or self.device.split(":")[0] not in ("cpu", "cuda"):
             raise InputError(f"device={self.device!r} must be cpu, cuda or cuda:<index>")
-        for name in ("steps", "rows", "redraw_every"):
+        for name, least in (("steps", 1), ("rows", 1), ("redraw_every", 1), ("frequencies", 8), ("checkpoints", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}={value!r} must be an integer >= 1")
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"{name}={value!r} must be an integer >= {least}")
         for name, largest in (("learning_rate", _INFINITY), ("init_scale", _INFINITY), ("loss_rtol", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < largest:
                 raise InputError(f"{name}={value!r} must be a number > 0 and < {largest}")
-        for name, largest in (("weight_decay", _INFINITY), ("momentum", 1)):
+        for name, largest in (("weight_decay", _INFINITY), ("momentum", 1), ("beta2", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < largest:
                 raise InputError(f"{name}={value!r} must be a number >= 0 and < {largest}")
@@ -101,6 +109,7 @@ class Protocol:
             init="xavier",
             init_scale=1.0,
             weight_decay=0.01,
+            beta2=0.999,
             reduction="mean",
         )
 

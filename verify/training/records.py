@@ -46,57 +46,70 @@ def to_dataset(
     models: Sequence[ToyModel],
     seeds: Sequence[int],
     recorded: Sequence[int],
-    found: Mapping[str, np.ndarray],
-    weights: Sequence[np.ndarray],
-    biases: Sequence[np.ndarray],
-    protocol: str,
+    kept: Sequence[int],
+    cells: Sequence[Sequence[Any]],
+    about: Mapping[str, str],
 ) -> xarray.Dataset:
     """The labelled result of training: sizes that differ between models are padded with NaN.
 
     Args:
         recorded: the steps at which the loss curve was recorded.
-        found: variables of shape (model, seed), and "loss_curve" of shape (model, seed, step).
-        weights: per model, shape (seed, m, n).
-        biases: per model, shape (seed, n).
-        protocol: JSON of the protocol.
+        kept: the steps at which the weights were kept.
+        cells: what each (model, seed) ended with.
+        about: protocol, network and inputs as JSON.
     """
     import xarray
 
     n = [int(model.n_features) for model in models]
     m = [int(model.n_hidden) for model in models]
-    W = np.full((len(models), len(seeds), max(m), max(n)), np.nan)
-    b = np.full((len(models), len(seeds), max(n)), np.nan)
+    shape = (len(models), len(seeds))
+    W = np.full((*shape, max(m), max(n)), np.nan)
+    V = np.full((*shape, max(n), max(m)), np.nan)
+    b = np.full((*shape, max(n)), np.nan)
+    states = np.full((*shape, len(kept), max(m), max(n)), np.nan)
     densities, importances = np.full((2, len(models), max(n)), np.nan)
     for i, model in enumerate(models):
-        W[i, :, : m[i], : n[i]] = weights[i]
-        b[i, :, : n[i]] = biases[i]
         densities[i, : n[i]] = [float(p) for p in model.densities]
         importances[i, : n[i]] = [float(v) for v in model.importances]
+        for j, cell in enumerate(cells[i]):
+            W[i, j, : m[i], : n[i]], b[i, j, : n[i]] = cell.W, cell.b
+            if cell.V is not None:
+                V[i, j, : n[i], : m[i]] = cell.V
+            if kept:
+                states[i, j, :, : m[i], : n[i]] = cell.checkpoints
     one = lambda value: np.nan if isinstance(value, tuple) else float(value)  # noqa: E731
     pair = ("model", "seed")
+    single = ("loss", "loss_error", "trained_loss", "diverged")
+    variables: dict[str, Any] = {
+        **{name: (pair, np.array([[getattr(cell, name) for cell in row] for row in cells])) for name in single},
+        "loss_curve": ((*pair, "step"), np.array([[cell.curve for cell in row] for row in cells])),
+        "W": ((*pair, "hidden", "feature"), W),
+        "b": ((*pair, "feature"), b),
+        "densities": (("model", "feature"), densities),
+        "importances": (("model", "feature"), importances),
+    }
+    coordinates: dict[str, Any] = {
+        "seed": np.array(seeds, dtype=np.int64),
+        "step": np.array(recorded, dtype=np.int64),
+        "description": ("model", [model.describe() for model in models]),
+        "activation": ("model", [model.activation.name for model in models]),
+        "n_features": ("model", n),
+        "n_hidden": ("model", m),
+        "density": ("model", [one(model.density) for model in models]),
+        "law": ("model", [model.law.label for model in models]),
+        "bias": ("model", [model.bias for model in models]),
+        "importance": ("model", [_label(model.importance) for model in models]),
+    }
+    if cells[0][0].V is not None:
+        variables["V"] = ((*pair, "feature", "hidden"), V)
+    if kept:
+        variables["W_checkpoint"] = ((*pair, "checkpoint", "hidden", "feature"), states)
+        coordinates["checkpoint"] = np.array(kept, dtype=np.int64)
     return xarray.Dataset(
-        {
-            **{name: (pair, values) for name, values in found.items() if name != "loss_curve"},
-            "loss_curve": ((*pair, "step"), found["loss_curve"]),
-            "W": ((*pair, "hidden", "feature"), W),
-            "b": ((*pair, "feature"), b),
-            "densities": (("model", "feature"), densities),
-            "importances": (("model", "feature"), importances),
-        },
-        coords={
-            "seed": np.array(seeds, dtype=np.int64),
-            "step": np.array(recorded, dtype=np.int64),
-            "description": ("model", [model.describe() for model in models]),
-            "activation": ("model", [model.activation.name for model in models]),
-            "n_features": ("model", n),
-            "n_hidden": ("model", m),
-            "density": ("model", [one(model.density) for model in models]),
-            "law": ("model", [model.law.label for model in models]),
-            "bias": ("model", [model.bias for model in models]),
-            "importance": ("model", [_label(model.importance) for model in models]),
-        },
+        variables,
+        coords=coordinates,
         attrs={
-            "protocol": protocol,
+            **about,
             "models": json.dumps([canonical(model) for model in models]),
             "versions": json.dumps(versions()),
             "seeding": "start and minibatches: by seed and model; stratified rows: by densities and law, for all seeds",

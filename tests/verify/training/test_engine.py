@@ -13,7 +13,7 @@ import theory
 from numerics import compile_activation
 from theory import InputError, ToyModel, power, rectified_power
 from verify import Protocol, train
-from verify import training as training_module
+from verify.training import engine as training_module
 
 EXACT = Protocol(steps=40, rows=32, dtype="float64")
 SHORT = Protocol(steps=5, rows=8)
@@ -100,7 +100,7 @@ def test_seeds_and_models_start_differently():
 
 def test_objective_against_a_plain_loop():
     torch = pytest.importorskip("torch")
-    from verify.autoencoder import batched_losses
+    from verify.training.network import batched_losses
 
     rng = np.random.default_rng(0)
     sets, members, m, n, rows = 2, 3, 2, 4, 5

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from verify.campaign import Campaign, attack_bounds
     from verify.geometry.dimensionality import feature_dimensionality
     from verify.grid.atlas import atlas
+    from verify.sweeps.sweep import sweep
     from verify.symmetry import assert_equivariance, check_equivariance
     from verify.training import CircleFeatures, FeatureSets, Network, Protocol, train
     from verify.verdicts import Verdict
@@ -30,6 +31,7 @@ _HOMES = {
     "check_bound": "verify.bounds",
     "check_equivariance": "verify.symmetry",
     "feature_dimensionality": "verify.geometry.dimensionality",
+    "sweep": "verify.sweeps.sweep",
     "train": "verify.training",
 }
 _MODULES = ("plots", "strategies")
@@ -47,6 +49,7 @@ __all__ = [
     "check_bound",
     "check_equivariance",
     "feature_dimensionality",
+    "sweep",
     "train",
 ]
 

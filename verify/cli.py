@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_loss(commands)
     _add_symmetry(commands)
     _add_train(commands)
+    _add_sweep(commands)
     _add_atlas(commands)
     _add_theorems(commands)
     _add_phase(commands)
@@ -257,6 +258,29 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds (default 8)")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the protocol's)")
     parser.add_argument("--out", dest="dataset", metavar="FILE.nc", help="also write weights and losses as NetCDF")
+
+
+def _add_sweep(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "sweep",
+        "train a grid of models described by a TOML file, resumably, into one labelled dataset",
+        [
+            "grid.toml --out runs/sweep --workers 2",
+            "grid.toml --out runs/sweep --resume           # after an interruption, or a grown grid",
+            "grid.toml --out runs/sweep --scheduler tcp://127.0.0.1:8786",
+        ],
+    )
+    parser.add_argument(
+        "grid",
+        metavar="GRID.toml",
+        help="names of the model, the network and the protocol; a list is an axis: "
+        "activation = ['relu', 'gelu'], density = [0.1, 0.01], n_features = 5, n_hidden = 2, bias = true, seeds = 8",
+    )
+    parser.add_argument("--out", default="sweep", metavar="DIR", help="folder of the results (default sweep)")
+    parser.add_argument("--resume", action="store_true", help="keep the finished cells of DIR and compute the others")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="compute on a Dask cluster instead")
 
 
 def _add_atlas(commands: Any) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 import theory
-from theory import InputError, ToyModel
+from theory import InputError
 from verify.commands.bounds import best_value
 from verify.commands.output import Output, progress_bar
 from verify.commands.setting import model_of
@@ -23,6 +22,7 @@ def run(arguments: argparse.Namespace) -> Output:
     """Train many seeds at once and set them beside the bounds and the minimised population loss."""
     from verify.training import Protocol
     from verify.training import train as train_models
+    from verify.training.standing import standing
 
     model = model_of(arguments, arguments.features, arguments.hidden, arguments.bias)
     if arguments.seeds < 1:
@@ -32,13 +32,14 @@ def run(arguments: argparse.Namespace) -> Output:
     with progress_bar() as report_progress:
         dataset = train_models(model, seeds=list(seeds), protocol=protocol, progress=report_progress)
     losses = dataset["loss"].values[0]
-    best_known = _best_known(model, losses, arguments.seed)
-    lower = best_value(theory.lower_bounds(model, of="loss"))
+    place = standing(model, losses, seed=arguments.seed)
+    best_known = None if np.isnan(place.best_known) else place.best_known
+    lower = None if np.isnan(place.lower_bound) else place.lower_bound
     upper = best_value(theory.upper_bounds(model, of="loss"))
     best = float(np.nanmin(losses)) if np.isfinite(losses).any() else None
     rows = [
-        (seed, number(value), "diverged" if not np.isfinite(value) else f"{value / best_known - 1:+.2%}")
-        for seed, value in zip(seeds, losses, strict=True)
+        (seed, number(value), "diverged" if not np.isfinite(value) else f"{gap:+.2%}")
+        for seed, value, gap in zip(seeds, losses, place.gap, strict=True)
     ]
     data = {
         "model": model.describe(),
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> Output:
         "best_known": best_known,
         "upper_bound": upper,
         "best_trained": best,
+        "success_rate": place.success_rate,
         "losses": [float(v) if np.isfinite(v) else None for v in losses],
         "protocol": json.loads(dataset.attrs["protocol"]),
     }
@@ -57,6 +59,7 @@ def run(arguments: argparse.Namespace) -> Output:
         ("constructive upper bound", upper),
     ):
         lines.append(f"  {label:26s} {'—' if value is None else number(value)}")
+    lines.append(f"  {'within 1 % of best known':26s} {place.success_rate:.0%}")
     if arguments.dataset:
         path = Path(arguments.dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,14 +68,3 @@ def run(arguments: argparse.Namespace) -> Output:
         partial.replace(path)
         lines.append(f"  weights and losses in {path}")
     return Output("\n".join(lines), data)
-
-
-def _best_known(model: ToyModel, losses: np.ndarray, seed: int) -> float | None:
-    """The smallest of the minimised population loss, where it has a gradient, and the trained losses."""
-    import numerics
-
-    known = [float(loss) for loss in losses if np.isfinite(loss)]
-    # Coupled and discontinuous activations have no population gradient; trained seeds are all there is.
-    with suppress(InputError):
-        known.append(numerics.minimise_loss(model, seed=seed).loss.value)
-    return min(known) if known else None

@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_symmetry(commands)
     _add_train(commands)
     _add_sweep(commands)
+    _add_experiment(commands)
     _add_atlas(commands)
     _add_theorems(commands)
     _add_phase(commands)
@@ -281,6 +282,23 @@ def _add_sweep(commands: Any) -> None:
     parser.add_argument("--resume", action="store_true", help="keep the finished cells of DIR and compute the others")
     parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="compute on a Dask cluster instead")
+
+
+def _add_experiment(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "experiment",
+        "run a published toy-model experiment: figures, metrics, and a verdict on every claim",
+        ["                             # the list", "activations --quick", "activations --out runs/experiments"],
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which; left out, the list")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a minute, to see that it works")
+    size.add_argument("--full", action="store_true", help="the published sizes and more seeds")
+    parser.add_argument(
+        "--out", default="experiments", metavar="DIR", help="folder of the results; a second run resumes (experiments)"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
 
 
 def _add_atlas(commands: Any) -> None:

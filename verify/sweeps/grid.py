@@ -15,6 +15,7 @@ from typing import Any
 from theory import InputError, ToyModel
 from theory.arguments import one_of
 from verify.sources import digest_of_sources
+from verify.training.inputs import CircleFeatures, FeatureSets, Inputs
 from verify.training.network import Network
 from verify.training.protocol import Protocol
 from verify.training.records import canonical
@@ -24,11 +25,13 @@ __all__ = ["Cell", "Grid", "as_grid", "read_grid"]
 
 MODEL = ("activation", "n_features", "n_hidden", "density", "law", "importance", "importance_ratio", "bias")
 NETWORK = ("tied", "hidden_activation")
+INPUTS = ("inputs", "set_size", "scale")
 PROTOCOL = ("protocol", *(f.name for f in fields(Protocol)))
 # What belongs to the sweep as a whole.
 WHOLE = ("seeds", "restarts")
-TABLES = ("model", "network", "training")
+TABLES = ("model", "network", "inputs", "training")
 RECIPES = ("default", "published")
+KINDS = ("independent", "correlated", "anticorrelated", "circle")
 # Hypothesis has no part in a trained model.
 _NUMERIC = ("superposition-theory", "sympy", "numpy", "scipy", "torch")
 
@@ -46,6 +49,7 @@ class Cell:
     model: ToyModel
     protocol: Protocol
     network: Network
+    inputs: Inputs | None
     seeds: tuple[int, ...]
     restarts: int
 
@@ -57,6 +61,7 @@ class Cell:
             canonical(self.model),
             self.protocol.to_json(),
             self.network.to_json(),
+            None if self.inputs is None else self.inputs.to_json(),
             self.seeds,
             self.restarts,
             {name: found[name] for name in _NUMERIC if name in found},
@@ -68,7 +73,7 @@ class Cell:
     def family(self) -> tuple[Any, ...]:
         """Cells of one family can be trained by shared matrix products."""
         model = self.model
-        return (model.n_features, model.n_hidden, model.activation, model.law, self.protocol, self.network)
+        return (model.n_features, model.n_hidden, model.activation, model.law, self.protocol, self.network, self.inputs)
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,9 @@ def as_grid(description: Mapping[str, Any]) -> Grid:
         description: names of `ToyModel` (activation, n_features, n_hidden, density, law, importance or
             importance_ratio r for I_i = r**i, bias), of `Network` (tied, hidden_activation), of `Protocol` (with
             protocol = "default" or "published" as the base of the other fields), `seeds` (a count or a list) and
-            `restarts` (of the minimiser set beside the trained losses; 0 for none). They may stand in tables "model",
+            `restarts` (of the minimiser set beside the trained losses; 0 for none); and inputs = "correlated" or
+            "anticorrelated" (sets of set_size features, active with the model's density) or "circle" (features of the
+            given scale; the density means nothing there) instead of "independent". They may stand in tables "model",
             "network", "training". Per-feature values are a list in a list: density = [[0.1, 0.2, 0.2]].
 
     Raises:
@@ -147,7 +154,7 @@ def as_grid(description: Mapping[str, Any]) -> Grid:
 
 
 def _flattened(description: Mapping[str, Any]) -> dict[str, Any]:
-    known = (*MODEL, *NETWORK, *PROTOCOL, *WHOLE)
+    known = (*MODEL, *NETWORK, *INPUTS, *PROTOCOL, *WHOLE)
     flat: dict[str, Any] = {}
     for name, value in description.items():
         entries = value.items() if isinstance(value, Mapping) and name in TABLES else [(name, value)]
@@ -159,7 +166,7 @@ def _flattened(description: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _setting(chosen: Mapping[str, Any]) -> tuple[ToyModel, Protocol, Network]:
+def _setting(chosen: Mapping[str, Any]) -> tuple[ToyModel, Protocol, Network, Inputs | None]:
     model = {name: chosen[name] for name in MODEL if name in chosen and name != "importance_ratio"}
     if "importance_ratio" in chosen:
         ratio, n = chosen["importance_ratio"], chosen["n_features"]
@@ -173,7 +180,25 @@ def _setting(chosen: Mapping[str, Any]) -> tuple[ToyModel, Protocol, Network]:
     protocol = Protocol(**{**json.loads(base.to_json()), **changes})
     built = ToyModel(**model)
     built.require_numbers()
-    return built, protocol, network
+    return built, protocol, network, _inputs(chosen, built)
+
+
+def _inputs(chosen: Mapping[str, Any], model: ToyModel) -> Inputs | None:
+    kind = one_of("inputs", chosen.get("inputs", "independent"), KINDS)
+    n = int(model.n_features)
+    for name, needed in (("set_size", ("correlated", "anticorrelated")), ("scale", ("circle",))):
+        if name in chosen and kind not in needed:
+            raise InputError(f"{name}={chosen[name]!r} has no meaning with inputs={kind!r}; leave it out")
+    if kind == "independent":
+        return None
+    if kind == "circle":
+        return CircleFeatures(n, chosen.get("scale", 0.3))
+    size = chosen.get("set_size", 2)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1 or n % size:
+        raise InputError(f"set_size={size!r} must be an integer that divides n_features={n}")
+    if isinstance(model.density, tuple):
+        raise InputError(f"density={chosen['density']!r}: with inputs={kind!r} one density serves all features")
+    return FeatureSets(n // size, size, float(model.density), kind, model.law)
 
 
 def _seeds(value: Any) -> tuple[int, ...]:

@@ -49,6 +49,16 @@ def test_per_feature_values_are_lists_in_a_list():
     assert [float(i) for i in grid.cells[1].model.importances] == [1, 0.5, 0.25, 0.125]
 
 
+def test_inputs_are_part_of_the_description():
+    grid = as_grid({**BASE, "inputs": {"inputs": ["independent", "correlated", "anticorrelated"]}})
+    plain, together, apart = (cell.inputs for cell in grid.cells)
+    assert plain is None
+    assert (together.kind, together.sets, together.size, together.density) == ("correlated", 2, 2, 0.1)
+    assert apart.kind == "anticorrelated"
+    circle = as_grid({**BASE, "inputs": "circle", "scale": [0.1, 0.5]})
+    assert [cell.inputs.scale for cell in circle.cells] == [0.1, 0.5]
+
+
 def test_keys_tell_settings_apart():
     one = as_grid(BASE).cells[0].key
     assert one == as_grid({**BASE, "law": "uniform", "steps": 1000}).cells[0].key
@@ -87,6 +97,11 @@ def test_keys_tell_settings_apart():
         ({"model": {"density": 0.1}}, "twice"),
         ({"model": 3}, "model"),
         ({"tied": "no"}, "tied"),
+        ({"inputs": "square"}, "inputs"),
+        ({"inputs": "correlated", "set_size": 3}, "set_size"),
+        ({"inputs": "circle", "set_size": 2}, "set_size"),
+        ({"scale": 0.1}, "scale"),
+        ({"inputs": "correlated", "density": [[0.1, 0.1, 0.2, 0.2]]}, "density"),
     ],
 )
 def test_bad_descriptions(change, message):

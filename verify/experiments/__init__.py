@@ -1,0 +1,30 @@
+"""Published toy-model experiments, one file each: protocol, metrics, claims with verdicts, figures.
+
+`EXPERIMENTS` names the modules; `load` gives the `Experiment` that each of them defines.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from theory.arguments import one_of
+from verify.experiments.base import Experiment
+
+__all__ = ["EXPERIMENTS", "load"]
+
+EXPERIMENTS = {
+    "activations": "verify.experiments.activations",
+    "pentagon": "verify.experiments.pentagon",
+    "powers": "verify.experiments.powers",
+}
+
+
+def load(name: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    module = import_module(EXPERIMENTS[one_of("experiment", name, EXPERIMENTS)])
+    found: Experiment = module.EXPERIMENT
+    return found

@@ -1,0 +1,114 @@
+"""Five features in two dimensions: ReLU finds the regular pentagon when features are sparse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import theory
+from theory import ToyModel
+from verify.experiments.base import Experiment, Outcome, Run, Table, claim, shown_interval
+from verify.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["EXPERIMENT", "angle_gaps"]
+
+N, M, TOLERANCE = 5, 2, 2.0
+DENSITIES = [0.3, 0.1, 0.05, 0.01, 0.003]
+
+
+def angle_gaps(W: np.ndarray) -> np.ndarray:
+    """Angles in degrees between neighbouring columns of W, shape (..., n), for W of shape (..., 2, n)."""
+    angles = np.sort(np.degrees(np.arctan2(W[..., 1, :], W[..., 0, :])) % 360, axis=-1)
+    return np.diff(angles, axis=-1, append=angles[..., :1] + 360)
+
+
+def run(how: Run) -> Outcome:
+    """Train from many seeds with and without bias, and measure angles and norms of the converged ones."""
+    from verify.plots.pentagon import pentagon_figure
+
+    seeds = how.choose(10, 50, 200)
+    runs = how.sweep(
+        "pentagon",
+        {"activation": "relu", "n_features": N, "n_hidden": M, "density": DENSITIES, "bias": [False, True],
+         "seeds": seeds, "restarts": 8},
+    )  # fmt: skip
+    rows = []
+    for has_bias in (False, True):
+        for p in DENSITIES:
+            cell = runs.sel(bias=has_bias, density=p)
+            kept = cell["reached"].values
+            W = cell["W"].values[kept]
+            regular = _regular(W)
+            norms = np.linalg.norm(W, axis=-2)
+            rows.append((
+                "yes" if has_bias else "no", p, f"{kept.mean():.0%}", f"{regular.mean():.0%}" if kept.any() else "—",
+                float(np.abs(angle_gaps(W[regular]) - 72).max()) if regular.any() else np.nan,
+                float((norms[regular] ** 2).mean()) if regular.any() else np.nan,
+                float(cell["b"].values[kept][regular].mean()) if regular.any() and has_bias else 0.0,
+                float(cell["best_known"]) / p, float(cell["lower_bound"]) / p,
+            ))  # fmt: skip
+    header = (
+        "bias", "p", "seeds at the best known loss", "of those regular pentagons", "largest deviation of an angle (°)",
+        "norm²", "b", "best known loss/p", "certified lower bound/p",
+    )  # fmt: skip
+    protocol = [
+        f"n = {N}, m = {M}, ReLU, equal importance, uniform features; {seeds} seeds; Protocol().",
+        f"A pentagon is regular if every angle between neighbours is within {TOLERANCE:g}° of 72°.",
+    ]
+    return Outcome(
+        protocol, [Table("Converged seeds", header, rows)], _claims(runs), {"pentagon": pentagon_figure(runs)}
+    )
+
+
+def _regular(W: np.ndarray) -> np.ndarray:
+    if not len(W):
+        return np.zeros(0, dtype=bool)
+    found: np.ndarray = np.abs(angle_gaps(W) - 72).max(axis=-1) <= TOLERANCE
+    return found
+
+
+def _claims(runs: xarray.Dataset) -> list[Verdict]:
+    found = []
+    for has_bias in (True, False):
+        shares, counts = [], []
+        for p in (value for value in DENSITIES if value <= 0.05):
+            cell = runs.sel(bias=has_bias, density=p)
+            regular = _regular(cell["W"].values[cell["reached"].values])
+            shares += list(regular.astype(float))
+            counts.append(int(cell["reached"].sum()))
+        words = "with a bias" if has_bias else "without bias"
+        found.append(
+            claim(
+                f"At p <= 0.05, ReLU {words} arranges five features as a regular pentagon",
+                bool(shares) and float(np.mean(shares)) >= 0.8,
+                f"{shown_interval(shares, percent=True)} of {len(shares)} converged seeds are within {TOLERANCE:g}°",
+                shares=shares,
+            )
+        )
+    model = ToyModel(N, M, "relu")
+    lower, upper = theory.lower_bound(model, of="sparse"), theory.upper_bound(model, of="sparse")
+    low, high = lower.evaluate(), upper.evaluate()
+    gap = high / low - 1
+    found.append(
+        Verdict(
+            "Without bias the pentagon is optimal as p -> 0",
+            "proved" if abs(gap) < 1e-6 else "supported",
+            f"certified lower bound ({lower.name}) {low:.10g}, pentagon "
+            f"({upper.name}) {high:.10g}: relative gap {gap:.1e}; with a bias the bound does not apply, and optimality "
+            "is numerical: the best of the minimiser's starts and of all seeds",
+        )
+    )
+    return found
+
+
+EXPERIMENT = Experiment(
+    "pentagon",
+    "Five features in two dimensions",
+    "Does sparse ReLU training find the regular pentagon, and is it optimal?",
+    "Elhage et al. 2022, introduction (n = 5, m = 2)",
+    run,
+)

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> Output:
     size = "quick" if arguments.quick else "full" if arguments.full else "standard"
     folder = Path(arguments.out) / experiment.name
     with progress_bar() as report_progress:
-        outcome = experiment.run(Run(size, folder, arguments.workers, report_progress))
+        outcome = experiment.perform(Run(size, folder, arguments.workers, report_progress))
     written = outcome.write(folder)
     text = [f"{experiment.title} ({size})", f"  {experiment.source}", "", outcome.to_text(), ""]
     text.append(f"  {len(written)} files in {folder}")

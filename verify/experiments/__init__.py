@@ -14,6 +14,8 @@ __all__ = ["EXPERIMENTS", "load"]
 
 EXPERIMENTS = {
     "activations": "verify.experiments.activations",
+    "circle": "verify.experiments.circle",
+    "dimensions": "verify.experiments.dimensions",
     "pentagon": "verify.experiments.pentagon",
     "powers": "verify.experiments.powers",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +148,7 @@ class Experiment:
         title: in a heading.
         question: what it asks, in a sentence.
         source: the publication.
-        run: computes it.
+        run: computes it; call `perform`.
     """
 
     name: str
@@ -156,6 +156,19 @@ class Experiment:
     question: str
     source: str
     run: Callable[[Run], Outcome]
+
+    def perform(self, how: Run) -> Outcome:
+        """Run it. A quick run is too short to judge a claim: its measurements are shown, its verdicts are undecided."""
+        outcome = self.run(how)
+        if how.size != "quick":
+            return outcome
+        unjudged = [
+            replace(verdict, status="undecided", reason=f"not judged by a quick run; measured: {verdict.reason}")
+            if verdict.status in ("supported", "refuted")
+            else verdict
+            for verdict in outcome.claims
+        ]
+        return replace(outcome, claims=unjudged)
 
 
 def interval(values: Any, seed: int = 0, draws: int = 4000) -> tuple[float, float, float]:

@@ -159,12 +159,12 @@ def check_point(activation: Any, bias: bool, law: Any, density: float, importanc
     return PhaseCheck(density, importance, name, loss, found, best.loss.value, best.loss.error, near)
 
 
-def name_of_weights(w: Sequence[float] | np.ndarray) -> str:
-    """The phase of weights found by descent: a weight below 1 % of the other one counts as zero."""
+def name_of_weights(w: Sequence[float] | np.ndarray, zero: float = _ZERO) -> str:
+    """The phase of weights found by descent: a weight below a share `zero` of the other one counts as zero."""
     first, second = float(w[0]), float(w[1])
-    if abs(second) <= _ZERO * abs(first):
+    if abs(second) <= zero * abs(first):
         return "not represented"
-    if abs(first) < _ZERO * abs(second):
+    if abs(first) < zero * abs(second):
         return "dedicated"
     return "antipodal" if first * second < 0 else "aligned"
 

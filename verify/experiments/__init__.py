@@ -14,10 +14,14 @@ __all__ = ["EXPERIMENTS", "load"]
 
 EXPERIMENTS = {
     "activations": "verify.experiments.activations",
+    "basics": "verify.experiments.basics",
     "circle": "verify.experiments.circle",
+    "correlations": "verify.experiments.correlations",
     "dimensions": "verify.experiments.dimensions",
     "pentagon": "verify.experiments.pentagon",
+    "phases": "verify.experiments.phases",
     "powers": "verify.experiments.powers",
+    "zipf": "verify.experiments.zipf",
 }
 
 

@@ -35,7 +35,14 @@ _NAMED = {
     "V": ("feature", "hidden"),
     "W_checkpoint": ("checkpoint", "hidden", "feature"),
 }
-_PER_CELL = ("best_known", "lower_bound", "success_rate")
+_PER_CELL = {
+    "best_known": (),
+    "minimised": (),
+    "lower_bound": (),
+    "success_rate": (),
+    "W_minimised": ("hidden", "feature"),
+    "b_minimised": ("feature",),
+}
 _INDICES = ("step", "checkpoint")
 
 
@@ -63,8 +70,9 @@ def sweep(
 
     Returns:
         A dataset over the axes of the grid and `seed`: loss, loss_error, trained_loss, diverged, gap (over the best
-        known loss, minus 1), reached (gap at most 1 %); per cell best_known, lower_bound, success_rate; loss_curve,
-        W, b (and V, W_checkpoint where there are), NaN where sizes differ. Attributes: grid, versions.
+        known loss, minus 1), reached (gap at most 1 %); per cell best_known, lower_bound, success_rate, minimised and
+        its W_minimised, b_minimised; loss_curve, W, b (and V, W_checkpoint where there are), NaN where sizes differ.
+        Attributes: grid, versions.
 
     Raises:
         InputError: a bad grid, workers < 1, or more than one of executor, workers and scheduler.
@@ -147,7 +155,7 @@ def collect(grid: Grid, results: Mapping[str, Mapping[str, np.ndarray]]) -> xarr
     axes = tuple(grid.axes)
     variables: dict[str, Any] = {}
     for name in names:
-        own = () if name in _PER_CELL else ("seed", *_NAMED.get(name, ()))
+        own = _PER_CELL[name] if name in _PER_CELL else ("seed", *_NAMED.get(name, ()))
         shapes = [result[name].shape for result in first if name in result]
         shape = tuple(max(lengths) for lengths in zip(*shapes, strict=True)) if own else ()
         is_flag = first[0].get(name, np.empty(0)).dtype == bool

@@ -71,5 +71,9 @@ def _result(run: xarray.Dataset, cell: Cell) -> dict[str, np.ndarray]:
             "gap": place.gap,
             "reached": place.reached,
             "success_rate": np.array(place.success_rate),
+            "minimised": np.array(place.minimised),
+        }
+        found |= {
+            name: value for name, value in (("W_minimised", place.W), ("b_minimised", place.b)) if value is not None
         }
     return found

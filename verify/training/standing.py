@@ -20,6 +20,7 @@ class Standing:
     Attributes:
         best_known: the smallest of the minimised population loss and the trained losses; NaN where there is neither.
         minimised: the minimised population loss, NaN for activations without a population gradient.
+        W, b: where the minimiser ended; None where it did not run, or without bias.
         lower_bound: the best certified lower bound for the same bias setting, NaN where none is known.
         gap: loss over best known, minus 1, per seed; NaN for a diverged seed.
         reached: whether the gap is at most the tolerance, per seed.
@@ -30,6 +31,8 @@ class Standing:
     lower_bound: float
     gap: np.ndarray
     reached: np.ndarray
+    W: np.ndarray | None = None
+    b: np.ndarray | None = None
 
     @property
     def success_rate(self) -> float:
@@ -51,11 +54,12 @@ def standing(
     """
     import numerics
 
-    minimised = np.nan
+    minimised, found = np.nan, None
     if restarts:
         # Coupled and discontinuous activations have no population gradient; trained seeds are all there is.
         with suppress(InputError):
-            minimised = numerics.minimise_loss(model, restarts=restarts, seed=seed).loss.value
+            found = numerics.minimise_loss(model, restarts=restarts, seed=seed)
+            minimised = found.loss.value
     known = np.append(losses[np.isfinite(losses)], minimised)
     best = float(np.nanmin(known)) if np.isfinite(known).any() else np.nan
     bounds = [float(bound.value) for bound in theory.lower_bounds(model, of="loss") if bound.value is not None]
@@ -63,4 +67,6 @@ def standing(
         gap = losses / best - 1
     # A best loss of exactly 0 (nothing to reconstruct) is reached by 0 alone.
     gap = np.where((best == 0) & (losses == 0), 0.0, gap)
-    return Standing(best, minimised, max(bounds, default=np.nan), gap, np.nan_to_num(gap, nan=np.inf) <= tolerance)
+    reached = np.nan_to_num(gap, nan=np.inf) <= tolerance
+    where = (None, None) if found is None else (found.W, found.b)
+    return Standing(best, minimised, max(bounds, default=np.nan), gap, reached, *where)

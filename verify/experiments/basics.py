@@ -1,0 +1,188 @@
+"""The basic results on toy models: what is learned, in which order, with which norms, and when axes mean something."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from verify.experiments.base import Experiment, Outcome, Run, Table, claim, shown_interval
+from verify.geometry.superposition import antipodal_pairs, represented_features
+from verify.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["EXPERIMENT", "monosemantic_neurons"]
+
+DENSITIES = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003]
+PRIVILEGED_DENSITIES = [0.7, 0.3, 0.15, 0.1, 0.06, 0.03]
+
+
+def monosemantic_neurons(W: np.ndarray, share: float = 0.9) -> np.ndarray:
+    """How many hidden neurons give at least `share` of their squared weight to one feature: W of shape (..., m, n)."""
+    energy = W**2
+    total = energy.sum(axis=-1)
+    return ((energy.max(axis=-1) >= share * total) & (total > 1e-6)).sum(axis=-1)
+
+
+def run(how: Run) -> Outcome:
+    """Linear and ReLU models over density, importance and size; then ReLU in the hidden layer."""
+    from verify.plots.basics import feature_bars, hidden_axes
+
+    seeds = how.choose(3, 8, 20)
+    small = how.sweep(
+        "n20-m5",
+        {"activation": ["linear", "relu"], "density": DENSITIES, "n_features": 20, "n_hidden": 5, "bias": True,
+         "importance_ratio": 0.7, "seeds": seeds, "restarts": how.choose(0, 2, 8), "loss_rtol": 1e-3},
+    )  # fmt: skip
+    privileged = how.sweep(
+        "privileged-basis",
+        {"activation": "relu", "hidden_activation": "relu", "density": PRIVILEGED_DENSITIES, "n_features": 10,
+         "n_hidden": 5, "bias": True, "importance_ratio": 0.75, "seeds": how.choose(10, 100, 1000), "restarts": 0},
+    )  # fmt: skip
+    rows = []
+    for name in ("linear", "relu"):
+        for p in DENSITIES:
+            cell = small.sel(activation=name, density=p)
+            kept = cell["W"].values[cell["reached"].values]
+            best = cell["W"].values[int(np.nanargmin(cell["loss"].values))]
+            norms = np.linalg.norm(best, axis=0)
+            shown = norms > 0.5 * norms.max()
+            rows.append(
+                (name, p, shown_interval(represented_features(kept)), shown_interval(antipodal_pairs(kept)),
+                 float(norms[shown].std() / norms[shown].mean()), float(cell["b"].values[0][~shown].mean())
+                 if (~shown).any() else np.nan, p / 2, f"{float(cell['success_rate']):.0%}")
+            )  # fmt: skip
+    header = (
+        "activation", "p", "features represented", "antipodal pairs", "spread of their norms", "bias of the others",
+        "E x = p/2", "seeds at the best known loss",
+    )  # fmt: skip
+    neurons = []
+    for p in PRIVILEGED_DENSITIES:
+        W = _best(privileged.sel(density=p))
+        single = int(monosemantic_neurons(W))
+        neurons.append((p, int(represented_features(W)), single, len(W) - single))
+    protocol = [
+        f"n = 20, m = 5, importance .7^i, uniform features, a bias; {seeds} seeds; Protocol().",
+        "Privileged basis: relu(W^T relu(W x) + b), n = 10, m = 5, importance .75^i; best of "
+        f"{privileged.sizes['seed']} seeds.",
+        "Represented: longer than half the longest column. Monosemantic: 90 % of a neuron's squared weight on one.",
+    ]
+    tables = [
+        Table("No activation in the hidden layer", header, rows),
+        Table("ReLU in the hidden layer", ("p", "features", "monosemantic neurons", "polysemantic neurons"), neurons),
+    ]
+    figures = {"basics_features": feature_bars(small), "basics_privileged": hidden_axes(privileged)}
+    return Outcome(protocol, tables, _claims(small, privileged), figures)
+
+
+def _best(cell: xarray.Dataset) -> np.ndarray:
+    found: np.ndarray = cell["W"].values[int(np.nanargmin(cell["loss"].values))]
+    return found
+
+
+def _claims(small: xarray.Dataset, privileged: xarray.Dataset) -> list[Verdict]:
+    m = small.sizes["hidden"]
+    kept = lambda name, p: _kept(small.sel(activation=name, density=p))  # noqa: E731
+    linear = [bool((represented_features(kept("linear", p)) == m).all()) for p in DENSITIES]
+    top = [bool((_shown(kept("linear", p)).sum(axis=0)[m:] == 0).all()) for p in DENSITIES]
+    found = [
+        claim(
+            "A linear model represents the m most important features, at every density",
+            all(linear) and all(top),
+            f"{sum(a and b for a, b in zip(linear, top, strict=True))} of {len(DENSITIES)} densities, every seed that "
+            "reached the best known loss",
+        )
+    ]
+    counts = [float(represented_features(kept("relu", p)).mean()) for p in DENSITIES]
+    grows = all(b >= a - 0.25 for a, b in pairwise(counts))
+    found.append(
+        claim(
+            "ReLU represents more features the sparser they are",
+            grows and counts[-1] > counts[0] + 1,
+            "features: " + ", ".join(f"{c:.3g} at p = {p:g}" for c, p in zip(counts, DENSITIES, strict=True)),
+        )
+    )
+    first = _first_in_superposition(small)
+    found.append(
+        claim(
+            "Superposition begins with the less important features, as antipodal pairs",
+            None if first is None else first[1] > first[2],
+            "no superposition seen"
+            if first is None
+            else f"at p = {first[0]:g} paired features have mean rank {first[1]:.3g}, others {first[2]:.3g}",
+        )
+    )
+    spread = {}
+    for p in DENSITIES:
+        norms = np.linalg.norm(_best(small.sel(activation="relu", density=p)), axis=0)
+        shown = norms > 0.5 * norms.max()
+        spread[p] = float(norms[shown].std() / norms[shown].mean())
+    found.append(
+        claim(
+            "Represented features have nearly equal norms",
+            max(spread.values()) < 0.15,
+            "spread over mean of the norms: " + ", ".join(f"{v:.2g} at p = {p:g}" for p, v in spread.items()),
+        )
+    )
+    mono = {p: int(monosemantic_neurons(_best(privileged.sel(density=p)))) for p in PRIVILEGED_DENSITIES}
+    dense, sparse = PRIVILEGED_DENSITIES[0], PRIVILEGED_DENSITIES[-1]
+    found.append(
+        claim(
+            "With an activation in the hidden layer neurons are monosemantic when dense and share features when sparse",
+            mono[dense] == 5 and mono[sparse] < 5,
+            "monosemantic neurons of 5: " + ", ".join(f"{v} at p = {p:g}" for p, v in mono.items()),
+        )
+    )
+    plain = _aligned(small.sel(activation="relu", density=1.0))
+    inside = _aligned(privileged.sel(density=dense))
+    found.append(
+        claim(
+            "Only with an activation in the hidden layer do its axes mean something",
+            inside > 0.9 and plain < 0.7,
+            f"mean largest share of a represented feature on one hidden axis: {inside:.2f} with ReLU inside "
+            f"(p = {dense:g}), {plain:.2f} without (p = 1); a random direction in five dimensions has about .45",
+        )
+    )
+    return found
+
+
+def _kept(cell: xarray.Dataset) -> np.ndarray:
+    return np.asarray(cell["W"].values[cell["reached"].values])
+
+
+def _shown(W: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(W, axis=-2)
+    return np.asarray(norms > 0.5 * norms.max(axis=-1, keepdims=True))
+
+
+def _first_in_superposition(small: xarray.Dataset) -> tuple[float, float, float] | None:
+    """The largest density with antipodal pairs in the best seed: (p, mean rank in pairs, mean rank of the others)."""
+    for p in DENSITIES:
+        W = _best(small.sel(activation="relu", density=p))
+        shown = _shown(W)
+        unit = W / np.linalg.norm(W, axis=0)
+        paired = ((unit.T @ unit) * np.outer(shown, shown) < -0.95).any(axis=1)
+        alone = shown & ~paired
+        if paired.any() and alone.any():
+            rank = np.arange(1, len(paired) + 1)
+            return p, float(rank[paired].mean()), float(rank[alone].mean())
+    return None
+
+
+def _aligned(cell: xarray.Dataset) -> float:
+    """The mean over represented features and seeds of the largest share of |W_i|^2 on one axis."""
+    W = cell["W"].values[~cell["diverged"].values]
+    share = (W**2).max(axis=-2) / np.maximum((W**2).sum(axis=-2), 1e-12)
+    return float(share[_shown(W)].mean())
+
+
+EXPERIMENT = Experiment(
+    "basics",
+    "Toy-model basics",
+    "What do linear and ReLU models represent as density falls, and when do hidden axes mean something?",
+    "Elhage et al. 2022, basic results and privileged basis (n = 20, m = 5; n = 10, m = 5)",
+    run,
+)

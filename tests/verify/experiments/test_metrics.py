@@ -95,5 +95,5 @@ def test_cosines_of_sets():
     inside, between = cosines_of_sets(W)
     np.testing.assert_allclose(np.sort(inside), [-1, 1])
     # The fifth column is too short to count.
-    assert len(between) == 6
-    np.testing.assert_allclose(np.sort(between), [0, 0, 0, 0, 1, 1], atol=1e-12)
+    assert len(between) == 8
+    np.testing.assert_allclose(np.sort(between), [0, 0, 0, 0, 0, 0, 1, 1], atol=1e-12)

@@ -10,7 +10,7 @@ OUT ?= report
 help:
 	@echo "make report       derive, compute, train, check, and write $(OUT)/index.html (about two minutes)"
 	@echo "make report-full  the same with the full sweep"
-	@echo "make figures      every figure of the README and docs, drawn again (some minutes)"
+	@echo "make figures      every figure of the README and docs, drawn again (about an hour; resumes)"
 	@echo "make test         linter, formatter, type checker and every test"
 	@echo "make lint         linter, formatter and type checker only"
 	@echo "make format       rewrite the sources in the project's format"
@@ -32,13 +32,8 @@ report: $(READY)
 report-full: $(READY)
 	$(BIN)/superposition report --full --out $(OUT)
 
-figures: report
-	cp $(OUT)/figures/loss_per_density.png docs/figures/
-	$(BIN)/superposition phase --all --grid 61 --out runs/phase
-	cp runs/phase/phase_diagram.png docs/figures/
-	$(BIN)/superposition atlas --out runs/atlas
-	cp runs/atlas/atlas.png docs/figures/
-	$(BIN)/python benchmarks/scaling_figure.py
+figures: $(READY)
+	$(BIN)/superposition gallery --workers 2
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_theorems(commands)
     _add_phase(commands)
     _add_scaling(commands)
+    _add_gallery(commands)
     _add_report(commands)
     return parser
 
@@ -393,6 +394,22 @@ def _add_scaling(commands: Any) -> None:
         "--restarts", type=int, default=6, help="starts of the search at each m, 0: no search (default 6)"
     )
     parser.add_argument("--out", metavar="DIR", help="write scaling.svg, scaling.png and scaling.json to DIR")
+
+
+def _add_gallery(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "gallery",
+        "draw every figure of the docs again and rewrite the measured sections of docs/experiments.md",
+        ["--workers 2", "--only pentagon,circle", "--only scaling"],
+    )
+    parser.add_argument("--docs", default="docs", metavar="DIR", help="folder of the docs (default docs)")
+    parser.add_argument(
+        "--out", default="runs/gallery", metavar="DIR", help="folder of finished work; a second run resumes"
+    )
+    parser.add_argument("--only", metavar="A,B,...", help="names of experiments and pictures (default all)")
+    parser.add_argument("--quick", action="store_true", help="quick experiments, to see that it works")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
 
 
 def _add_report(commands: Any) -> None:

@@ -14,8 +14,9 @@ from numerics.minimise.phase_grid import PhaseGrid, phase_grid
 from numerics.setting import Progress
 from theory import PHASES, ToyModel
 
-__all__ = ["PhaseCheck", "PhaseDiagram", "name_of_weights", "phase_diagram"]
+__all__ = ["EVERY_POWER", "PhaseCheck", "PhaseDiagram", "name_of_weights", "phase_diagram"]
 
+EVERY_POWER = ("relu", "rectified-power:2", "rectified-power:3", "power:2", "power:3", "signed-power:2")
 # A weight below this share of the other one is read as zero, in weights found by descent only.
 _ZERO = 1e-2
 # Two phases whose losses differ by less than this share of the loss are too close to tell apart by descent.

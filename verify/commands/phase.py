@@ -8,13 +8,12 @@ from pathlib import Path
 
 from theory import PHASES, InputError
 from verify.commands.output import Output, progress_bar
-from verify.phases import PhaseDiagram, phase_diagram
+from verify.phases import EVERY_POWER, PhaseDiagram, phase_diagram
 from verify.tables import number, text_table, write_atomically, write_bytes_atomically
 
 __all__ = ["run"]
 
 _LETTERS = dict(zip(PHASES, ".D/x", strict=True))
-_EVERY = ("relu", "rectified-power:2", "rectified-power:3", "power:2", "power:3", "signed-power:2")
 
 
 def run(arguments: argparse.Namespace) -> Output:
@@ -22,7 +21,7 @@ def run(arguments: argparse.Namespace) -> Output:
     if (arguments.activation is None) != bool(arguments.all):
         raise InputError("give either --activation SIGMA or --all")
     if arguments.all:
-        rows = [(_EVERY[:3], False), (_EVERY[:3], True), (_EVERY[3:], False), (_EVERY[3:], True)]
+        rows = [(EVERY_POWER[:3], False), (EVERY_POWER[:3], True), (EVERY_POWER[3:], False), (EVERY_POWER[3:], True)]
         settings = [(name, bias) for names, bias in rows for name in names]
     else:
         settings = [(arguments.activation, arguments.bias)]

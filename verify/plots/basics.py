@@ -36,7 +36,7 @@ def feature_bars(dataset: xarray.Dataset) -> Figure:
                 unit = np.divide(W, norms, out=np.zeros_like(W), where=norms > 1e-9)
                 shared = np.sqrt(np.maximum(((unit.T @ W) ** 2).sum(axis=1) - norms**2, 0))
                 axes.barh(np.arange(1, len(norms) + 1), norms, color=colours(np.minimum(shared, 1.0)), height=0.85)
-                axes.set_xlim(0, 1.4)
+                axes.set(xlim=(0, 1.4), yticks=[1, *range(5, len(norms) + 1, 5)])
                 axes.grid(False)
                 if i == 0:
                     axes.set_title(f"$p={p:g}$")

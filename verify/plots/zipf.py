@@ -41,5 +41,5 @@ def zipf_figure(dataset: xarray.Dataset) -> Figure:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.xaxis.set_minor_locator(NullLocator())
         panels[0].set_ylabel("expected loss of the best seed")
-        shared_legend(figure, list(panels), 4)
+        shared_legend(figure, list(panels), min(4, 2 * len(panels)))
     return figure

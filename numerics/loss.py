@@ -14,12 +14,15 @@ from numerics.monte_carlo.sampling import monte_carlo_loss
 from numerics.quadrature.adaptive import quadrature_loss
 from numerics.scalar_map import polynomial_coefficients
 from numerics.setting import Array, Progress, Setting, setting
+from numerics.vertex import vertex_applies, vertex_loss, vertex_work
 from theory import InputError, ToyModel
 from theory.arguments import one_of
 
 __all__ = ["METHODS", "expected_loss"]
 
 METHODS = ("auto", "exact", "quadrature", "monte_carlo")
+# Up to five features, a few hundredths of a second.
+_QUICK_VERTEX_WORK = 2430
 
 
 def expected_loss(
@@ -39,8 +42,8 @@ def expected_loss(
         model: a numeric model.
         W: weights of shape (m, n): an array, a tensor, or exact numbers.
         b: bias of shape (n,), only for a model with bias; None means 0.
-        method: "exact" (polynomial activations by moments; the binary law by its supports: all, or those whose
-            probability matters),
+        method: "exact" (polynomial activations by moments; piecewise polynomials under the uniform law by vertices,
+            up to 10 features; the binary law by its supports: all, or those whose probability matters),
             "quadrature" (elementwise activations and laws with a density), "monte_carlo" (anything), or
             "auto" (the first of these that applies; `Estimate.reason` says why).
         rtol, atol: "quadrature" works, and "monte_carlo" without `samples` draws, until the error is at most
@@ -93,6 +96,11 @@ def _choose(at: Setting, rtol: float) -> tuple[str, str]:
         if _levels(at, rtol) is not None:
             return "exact", "under the binary law few of the values of x have a probability that matters"
         return "monte_carlo", "the binary law has no density and its supports are too many to list"
+    if vertex_applies(model) and vertex_work(at.n_features) <= _QUICK_VERTEX_WORK:
+        return (
+            "exact",
+            f"{activation.name} is piecewise polynomial and the features few, so integrals over boxes are exact",
+        )
     if activation.is_elementwise:
         return "quadrature", f"{activation.name} is elementwise, so one-dimensional laws give the loss"
     return "monte_carlo", f"{activation.name} is {activation.kind}: its outputs depend on several inputs"
@@ -109,10 +117,14 @@ def _exact(at: Setting, rtol: float, atol: float) -> tuple[Array, float, int, st
             per_feature, error = polynomial_loss(at)
             total_error = float(at.importances @ error)
             evaluations, note = at.n_features**2, "moments by recursion"
+        elif vertex_applies(at.model):
+            per_feature, error = vertex_loss(at)
+            total_error = float(at.importances @ error)
+            evaluations, note = vertex_work(at.n_features), "sum over the vertices of every support, without rounding"
         elif at.model.law.name != "binary":
             raise InputError(
-                f"method='exact' needs a polynomial activation or the binary law, not {at.model.activation.name} "
-                f"with law {at.model.law}; use 'quadrature' or 'monte_carlo'"
+                "method='exact' needs a polynomial activation, a piecewise polynomial under the uniform law, or the "
+                f"binary law, not {at.model.activation.name} with law {at.model.law}; use 'quadrature' or 'monte_carlo'"
             )
         elif support_count(at.model) <= LARGEST_ENUMERATION:
             per_feature, error = enumerated_loss(at)

@@ -30,7 +30,7 @@ from numerics.scalar_map import ScalarMap, scalar_map
 from numerics.setting import Array, Progress, Setting
 from theory import InputError
 
-__all__ = ["QuadratureResult", "quadrature_loss"]
+__all__ = ["QuadratureResult", "blocks", "quadrature_loss"]
 
 # Every estimate is checked by one more doubling; rounding shows in doublings that gain little.
 _STAGES, _STALLS = 2, 3
@@ -155,7 +155,7 @@ def _few(at: Setting, sigma: ScalarMap, law: NumericLaw, tolerance: float) -> tu
     """Loss with at most one active feature, its error, the interval of each output (empty: no more to do), the work."""
     n = at.n_features
     base, error, ranges, evaluations = np.empty(n), np.empty(n), np.zeros((2, n)), 0
-    for index in _blocks(np.arange(n), n):
+    for index in blocks(np.arange(n), n):
         rows = rows_of(at, index)
         few = few_active(sigma, law, rows, tolerance)
         base[index] = at.densities[index] * law.second + few.value
@@ -173,11 +173,12 @@ def _units(at: Setting, ranges: Array) -> list[_Unit]:
     return [
         _Unit(index, left, right, smallest_count())
         for group, (left, right) in groups
-        for index in _blocks(with_range[group], at.n_features)
+        for index in blocks(with_range[group], at.n_features)
     ]
 
 
-def _blocks(index: np.ndarray, n: int) -> Iterator[np.ndarray]:
+def blocks(index: np.ndarray, n: int) -> Iterator[np.ndarray]:
+    """Rows in groups whose matrices fit in the cache, n entries each."""
     most = max(1, _ROW_BLOCK // n)
     yield from (index[first : first + most] for first in range(0, len(index), most))
 

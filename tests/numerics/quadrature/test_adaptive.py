@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 import theory
 from numerics import expected_loss
 from numerics.laws import numeric_law
+from numerics.quadrature import adaptive
 from numerics.quadrature.adaptive import quadrature_loss
 from numerics.quadrature.continuation import fourier_form, smallest_count
-from numerics.quadrature.few_active import make_rows
+from numerics.quadrature.few_active import few_active, make_rows, rows_of
 from numerics.quadrature.ranges import output_range, range_groups
 from numerics.scalar_map import scalar_map
 from numerics.setting import setting
@@ -290,3 +291,34 @@ def test_total_error_is_smaller_than_the_sum_of_the_rows() -> None:
     finer = quadrature_loss(at, 1e-10)
     assert abs(found.per_feature.sum() - finer.per_feature.sum()) <= found.total_error
     assert np.mean(np.abs(found.per_feature - finer.per_feature) <= found.error) > 0.95
+
+
+def test_an_estimate_that_the_next_one_refutes_widens_it() -> None:
+    found = adaptive._overrun(np.array([1.0, 6.0, -6.0, 0.0]), np.array([2.0, 2.0, 3.0, 0.0]))
+    assert found == pytest.approx([1, 3, 2, 1])
+    at = setting(ToyModel(4, 2, "relu", 0.3), np.random.default_rng(0).normal(size=(2, 4)))
+    sigma, law, index = scalar_map(at.model.activation), numeric_law(at.model.law), np.arange(4)
+    weights = np.ones((2, 4))
+
+    def refined(stated: float) -> float:
+        unit = adaptive._Unit(index, -4.0, 8.0, smallest_count())
+        adaptive._refine(at, sigma, law, unit, weights, True)
+        unit.total_error = np.full(2, stated)
+        adaptive._refine(at, sigma, law, unit, weights, True)
+        return float(unit.total_error[0])
+
+    honest, optimistic = refined(1.0), refined(1e-9)
+    assert optimistic > 10 * honest
+
+
+def test_the_one_active_panels_have_an_error_of_their_own() -> None:
+    # Nothing is left for the frequencies to tell: two features that are hardly ever active together.
+    model, W = ToyModel(2, 2, "tanh(200*z)", 1e-9), np.array([[1.0, 0.3], [0.0, 0.9]])
+    at = setting(model, W)
+    sigma, law, rows = scalar_map(model.activation), numeric_law(model.law), rows_of(at, np.arange(2))
+    few = few_active(sigma, law, rows, 1e-3)
+    finer = few_active(sigma, law, rows, 1e-14)
+    miss = np.abs(few.value - finer.value)
+    assert np.all(miss <= few.error + finer.error)
+    assert few.error.max() > 100 * finer.error.max()
+    assert 1e-9 * few.error.sum() < few.value.sum()

@@ -1,4 +1,4 @@
-"""The expected loss in closed form: moments for polynomial activations, supports for the binary law."""
+"""The expected loss in closed form: moments for polynomials, vertices for piecewise ones, supports."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import sympy
 from numerics.compile import compile_activation
 from numerics.scalar_map import polynomial_coefficients
 from numerics.setting import Array, Setting
+from numerics.vertex import vertex_applies, vertex_polynomial
 from theory import FeatureLaw, InputError, ToyModel
 from theory.arguments import as_weights, exact
 
@@ -109,24 +110,40 @@ def _row_losses(a: Any, gram: Array, bias: Array, raw: Array, cumulants: Array, 
     return np.asarray(raw[1] + squared + 2 * sign * crossed + np.zeros_like(bias), dtype=float)
 
 
-def exact_loss(model: ToyModel, W: Any, b: Any = None) -> sympy.Expr:
+def exact_loss(model: ToyModel, W: Any, b: Any = None, most_active: int | None = None) -> sympy.Expr:
     """The expected loss as an exact number, or as a polynomial in the density where that is a symbol.
 
-    L = sum_j I_j (p_j mu_2 - 2 E x_j sigma(z_j) + E sigma(z_j)**2), by the recursion of `polynomial_loss` in exact
-    arithmetic.
+    L = sum_j I_j (p_j mu_2 - 2 E x_j sigma(z_j) + E sigma(z_j)**2): by the recursion of `polynomial_loss` for
+    polynomials, and by sums over vertices for piecewise polynomials (ReLU, hard tanh, ...) under the uniform law.
 
     Args:
-        model: a polynomial activation; density and importances may be symbols.
+        model: a polynomial activation, or a piecewise polynomial with the uniform law and at most 10 features;
+            density and importances may be symbols.
         W: exact weights of shape (m, n): a sympy matrix or nested sequences of ints, Fractions and sympy numbers.
             Floats are read as the decimals they print as.
         b: exact bias of length n.
+        most_active: keep the inputs with at most this many active features only, an integer >= 0. They hold all terms
+            of the loss of degree up to `most_active` in the density; any n up to a few hundred for 1 or 2.
 
     Raises:
-        InputError: no polynomial activation, wrong shapes, or b for a model without bias.
+        InputError: neither kind of activation, weights that are not rational for a piecewise polynomial, too many
+            features, `most_active` with a polynomial activation, wrong shapes, or b for a model without bias.
 
-    Source: docs/theory.md, T8(a).
+    Source: docs/theory.md, T8(a); docs/expected_loss.md, "Exact routes".
     """
-    coefficients = _coefficients(model)
+    by_vertices = vertex_applies(model) and (
+        most_active is not None or polynomial_coefficients(model.activation) is None
+    )
+    if most_active is not None and (
+        isinstance(most_active, bool) or most_active != int(most_active) or most_active < 0
+    ):
+        raise InputError(f"most_active={most_active!r} must be an integer >= 0")
+    if most_active is not None and not by_vertices:
+        raise InputError(
+            f"most_active={most_active} needs a piecewise-polynomial activation and the uniform law, "
+            f"not {model.activation.name} with {model.law}; leave it out, or use expected_loss"
+        )
+    coefficients = () if by_vertices else _coefficients(model)
     given = as_weights(W, model.n_hidden, model.n_features)
     if not isinstance(given, sympy.MatrixBase):
         given = sympy.Matrix([[exact("W", entry) for entry in row] for row in given.tolist()])
@@ -136,9 +153,11 @@ def exact_loss(model: ToyModel, W: Any, b: Any = None) -> sympy.Expr:
     bias = [sympy.Integer(0)] * n if b is None else [exact("b", v) for v in b]
     if len(bias) != n:
         raise InputError(f"b has {len(bias)} entries; give a vector of length n_features={n}")
+    gram = given.T * given
+    if by_vertices:
+        return vertex_polynomial(model, gram.tolist(), bias, most_active)
     degree = len(coefficients) - 1
     order = max(2 * degree, 1)
-    gram = given.T * given
     features = [_exact_cumulants(model.law, p, order) for p in model.densities]
     square = sympy.Poly(list(reversed(coefficients)), sympy.Dummy()) ** 2
     loss = sympy.Integer(0)
@@ -163,8 +182,8 @@ def _coefficients(model: ToyModel) -> tuple[sympy.Expr, ...]:
     found = polynomial_coefficients(model.activation)
     if found is None:
         raise InputError(
-            f"activation {model.activation.name} is no polynomial, so moments do not give its loss; "
-            "use method='quadrature' or 'monte_carlo'"
+            f"activation {model.activation.name} is no polynomial, so moments do not give its loss, and no piecewise "
+            f"polynomial with the uniform law (here {model.law}); use method='quadrature' or 'monte_carlo'"
         )
     return found
 

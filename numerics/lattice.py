@@ -67,7 +67,7 @@ def lattice_loss(at: Setting, levels: int, rtol: float, atol: float = 0.0) -> La
     sigma, chances = compile_activation(at.model.activation), active_counts(at.densities)
     with np.errstate(divide="ignore"):
         log_on, log_off = np.log(at.densities / len(signs)), np.log1p(-at.densities)
-    value, supports, size, before = np.zeros(n), 0, 0.0, 0.0
+    value, supports, size, before, seen = np.zeros(n), 0, 0.0, 0.0, 0
     error = np.inf
     for level, states in enumerate(_levels(n, signs, levels)):
         added = np.zeros(n)
@@ -80,11 +80,13 @@ def lattice_loss(at: Setting, levels: int, rtol: float, atol: float = 0.0) -> La
         supports += len(states)
         value += added
         total = float(at.importances @ value)
+        seen += int(chances[level] > 0)
         size = float(at.importances @ added) / chances[level] if chances[level] > 0 else size
         growth, before = max(1.0, size / before if before > 0 else 1.0), size
         rest = chances[level + 1 :] * growth ** np.arange(1, n - level + 1)
         error = 2 * size * float(rest.sum()) + np.finfo(float).eps * (supports**0.5 + 8 * n) * abs(total)
-        if level >= 2 and error <= max(atol, rtol * abs(total)):
+        # Features that are always active leave the first levels empty: growth shows from two levels that are not.
+        if seen >= 3 and error <= max(atol, rtol * abs(total)):
             break
     return LatticeResult(value, error, supports, supports == (1 + len(signs)) ** n)
 

@@ -12,14 +12,18 @@ from numerics.exact import LARGEST_ENUMERATION, enumerated_loss, polynomial_loss
 from numerics.lattice import lattice_loss, levels_needed
 from numerics.monte_carlo.sampling import monte_carlo_loss
 from numerics.quadrature.adaptive import quadrature_loss
+from numerics.quadrature.enclosure import enclosed_loss
 from numerics.scalar_map import polynomial_coefficients
 from numerics.setting import Array, Progress, Setting, setting
+from numerics.vertex import vertex_applies, vertex_loss, vertex_work
 from theory import InputError, ToyModel
 from theory.arguments import one_of
 
 __all__ = ["METHODS", "expected_loss"]
 
 METHODS = ("auto", "exact", "quadrature", "monte_carlo")
+# Up to five features, a few hundredths of a second.
+_QUICK_VERTEX_WORK = 2430
 
 
 def expected_loss(
@@ -32,6 +36,7 @@ def expected_loss(
     seed: int = 0,
     samples: int | None = None,
     progress: Progress | None = None,
+    enclosure: bool = False,
 ) -> Estimate:
     """The expected loss L = sum_i I_i E (x_i - sigma((W^T W x + b)_i))**2 with its error.
 
@@ -39,8 +44,8 @@ def expected_loss(
         model: a numeric model.
         W: weights of shape (m, n): an array, a tensor, or exact numbers.
         b: bias of shape (n,), only for a model with bias; None means 0.
-        method: "exact" (polynomial activations by moments; the binary law by its supports: all, or those whose
-            probability matters),
+        method: "exact" (polynomial activations by moments; piecewise polynomials under the uniform law by vertices,
+            up to 10 features; the binary law by its supports: all, or those whose probability matters),
             "quadrature" (elementwise activations and laws with a density), "monte_carlo" (anything), or
             "auto" (the first of these that applies; `Estimate.reason` says why).
         rtol, atol: "quadrature" works, and "monte_carlo" without `samples` draws, until the error is at most
@@ -48,6 +53,8 @@ def expected_loss(
         seed: of the random numbers of "monte_carlo".
         samples: number of draws of "monte_carlo".
         progress: called with (done, total, text).
+        enclosure: whether the error must be a proved bound instead of an estimate: an exact route, or quadrature where
+            its truncation is bounded (continuous piecewise-linear activations, uniform law).
 
     Returns:
         An `Estimate`; `per_feature` holds E (x_i - x_hat_i)**2, not weighted by importance.
@@ -62,10 +69,12 @@ def expected_loss(
     at = setting(model, W, b)
     started = perf_counter()
     chosen, why = _choose(at, rtol) if method == "auto" else (method, f"{method} was asked for")
+    if enclosure and chosen == "monte_carlo":
+        raise InputError("enclosure=True: sampling proves no bound; use 'exact' or 'quadrature', or leave it out")
     if chosen == "exact":
         per_feature, error, evaluations, kind, note = _exact(at, rtol, atol)
     elif chosen == "quadrature":
-        per_feature, error, evaluations, kind, note = _quadrature(at, rtol, atol, progress)
+        per_feature, error, evaluations, kind, note = _quadrature(at, rtol, atol, progress, enclosure)
     else:
         result = monte_carlo_loss(at, rtol, atol, seed, samples, progress)
         per_feature, error, evaluations, kind = result.per_feature, result.error, result.evaluations, "statistical"
@@ -93,6 +102,11 @@ def _choose(at: Setting, rtol: float) -> tuple[str, str]:
         if _levels(at, rtol) is not None:
             return "exact", "under the binary law few of the values of x have a probability that matters"
         return "monte_carlo", "the binary law has no density and its supports are too many to list"
+    if vertex_applies(model) and vertex_work(at.n_features) <= _QUICK_VERTEX_WORK:
+        return (
+            "exact",
+            f"{activation.name} is piecewise polynomial and the features few, so integrals over boxes are exact",
+        )
     if activation.is_elementwise:
         return "quadrature", f"{activation.name} is elementwise, so one-dimensional laws give the loss"
     return "monte_carlo", f"{activation.name} is {activation.kind}: its outputs depend on several inputs"
@@ -109,10 +123,14 @@ def _exact(at: Setting, rtol: float, atol: float) -> tuple[Array, float, int, st
             per_feature, error = polynomial_loss(at)
             total_error = float(at.importances @ error)
             evaluations, note = at.n_features**2, "moments by recursion"
+        elif vertex_applies(at.model):
+            per_feature, error = vertex_loss(at)
+            total_error = float(at.importances @ error)
+            evaluations, note = vertex_work(at.n_features), "sum over the vertices of every support, without rounding"
         elif at.model.law.name != "binary":
             raise InputError(
-                f"method='exact' needs a polynomial activation or the binary law, not {at.model.activation.name} "
-                f"with law {at.model.law}; use 'quadrature' or 'monte_carlo'"
+                "method='exact' needs a polynomial activation, a piecewise polynomial under the uniform law, or the "
+                f"binary law, not {at.model.activation.name} with law {at.model.law}; use 'quadrature' or 'monte_carlo'"
             )
         elif support_count(at.model) <= LARGEST_ENUMERATION:
             per_feature, error = enumerated_loss(at)
@@ -135,12 +153,18 @@ def _exact(at: Setting, rtol: float, atol: float) -> tuple[Array, float, int, st
     return per_feature, total_error, evaluations, kind, note
 
 
-def _quadrature(at: Setting, rtol: float, atol: float, progress: Progress | None) -> tuple[Array, float, int, str, str]:
-    result = quadrature_loss(at, rtol, atol, progress)
-    note = "characteristic functions, error estimated from the last octave of frequencies and one doubling"
+def _quadrature(
+    at: Setting, rtol: float, atol: float, progress: Progress | None, enclosure: bool
+) -> tuple[Array, float, int, str, str]:
+    if enclosure:
+        result = enclosed_loss(at, rtol, atol, progress)
+        note = "characteristic functions, what is left out bounded by a proof and rounding by a model"
+    else:
+        result = quadrature_loss(at, rtol, atol, progress)
+        note = "characteristic functions, error estimated from the last octave of frequencies and one doubling"
     if not result.converged:
         note += "; the tolerance was not reached: raise rtol, or compare with method='monte_carlo'"
-    return result.per_feature, result.total_error, result.evaluations, "estimate", note
+    return result.per_feature, result.total_error, result.evaluations, "enclosure" if enclosure else "estimate", note
 
 
 def _check_tolerances(rtol: float, atol: float) -> None:

@@ -37,6 +37,11 @@ class ScalarMap:
     jumps: tuple[float, ...]
     degree: int | None
 
+    def both(self, z: Array) -> Array:
+        """sigma and sigma**2, shape (2, ...)."""
+        value = self.value(z)
+        return np.stack([value, value * value])
+
 
 def scalar_map(activation: Activation) -> ScalarMap:
     """The numeric form of an elementwise activation.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 from numerics.laws import unit_rule
-from numerics.scalar_map import ScalarMap
 from numerics.setting import Array
 
-__all__ = ["FourierForm", "fourier_form", "smallest_count"]
+__all__ = ["FourierForm", "Pair", "fourier_form", "smallest_count", "stacked_form"]
 
 _NODES = 16
 _PHASE_PER_PANEL = 10.0
@@ -21,26 +22,62 @@ _MAX_REFINEMENTS = 6
 _PROBES, _GOLDEN = 23, 0.6180339887498949
 
 
+class Pair(Protocol):
+    """sigma and sigma**2, or two functions in their places."""
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """Where one of them may fail to be analytic."""
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether a derivative may be unbounded at a kink."""
+
+    def both(self, z: Array) -> Array:
+        """Values of the two, shape (2, ...)."""
+
+
 @dataclass(frozen=True)
 class FourierForm:
     """sigma(z) = Re sum_k eps_k c1_k e^(i t_k (z - low)) on [low, high], eps_0 = 1, eps_k = 2, and c2 for sigma**2.
 
     Attributes:
-        low, high: where the series represents sigma.
+        low, high: where the series represents sigma; shape (R,) where every row has a function of its own.
         frequencies: t_k = 2 pi k/period, shape (K,).
-        first: c1, shape (K,).
-        second: c2, shape (K,).
+        first: c1, shape (K,) or (R, K).
+        second: c2, shape (K,) or (R, K).
         defect: relative size of what the panels do not resolve; rounding level where sigma is resolved.
         is_complete: False where sigma oscillates faster than the highest frequency, which its coefficients cannot tell.
     """
 
-    low: float
-    high: float
+    low: float | Array
+    high: float | Array
     frequencies: Array
     first: np.ndarray
     second: np.ndarray
     defect: float
     is_complete: bool
+
+    def take(self, index: np.ndarray) -> FourierForm:
+        """The form of some rows."""
+        if self.first.ndim == 1:
+            return self
+        low, high = np.asarray(self.low)[index], np.asarray(self.high)[index]
+        return replace(self, low=low, high=high, first=self.first[index], second=self.second[index])
+
+
+def stacked_form(functions: Sequence[Pair], low: Array, width: float, count: int) -> FourierForm:
+    """The forms of several pairs of functions, each on an interval of its own but of the same width."""
+    forms = [fourier_form(f, float(left), float(left) + width, count) for f, left in zip(functions, low, strict=True)]
+    return FourierForm(
+        low,
+        low + width,
+        forms[0].frequencies,
+        np.stack([form.first for form in forms]),
+        np.stack([form.second for form in forms]),
+        max(form.defect for form in forms),
+        all(form.is_complete for form in forms),
+    )
 
 
 def smallest_count() -> int:
@@ -48,7 +85,7 @@ def smallest_count() -> int:
     return int(_GAP_PHASE / (2 * np.pi)) + 8
 
 
-def fourier_form(sigma: ScalarMap, low: float, high: float, count: int, gap_phase: float = _GAP_PHASE) -> FourierForm:
+def fourier_form(sigma: Pair, low: float, high: float, count: int, gap_phase: float = _GAP_PHASE) -> FourierForm:
     """Fourier coefficients of sigma and sigma**2, continued periodically from [low, high].
 
     The period is high - low + gap. Over the gap an error function blends the right end into the left one; the gap
@@ -83,22 +120,21 @@ def fourier_form(sigma: ScalarMap, low: float, high: float, count: int, gap_phas
     return FourierForm(low, high, frequencies, first, second, defect, is_complete)
 
 
-def _is_complete(sigma: ScalarMap, low: float, high: float, frequencies: Array, coefficients: np.ndarray) -> bool:
+def _is_complete(sigma: Pair, low: float, high: float, frequencies: Array, coefficients: np.ndarray) -> bool:
     """Whether sigma and its square differ from their series by no more than the last octave of them explains."""
     count = len(frequencies)
     offsets = (high - low) * np.modf(np.arange(1, _PROBES + 1) * _GOLDEN)[0]
     wave = np.exp(1j * np.outer(frequencies, offsets))
     coefficients = 2 * coefficients
     coefficients[:, 0] /= 2
-    value = sigma.value(low + offsets)
-    exact = np.stack([value, value * value])
+    exact = sigma.both(low + offsets)
     miss = np.median(np.abs((coefficients @ wave).real - exact), axis=1)
     allowed = 10 * np.abs(coefficients[:, count // 2 :]).sum(axis=1) + 1e-9 * np.abs(exact).max(axis=1)
     return bool(np.all(miss <= allowed))
 
 
 def _coefficients(
-    sigma: ScalarMap,
+    sigma: Pair,
     low: float,
     high: float,
     gap: float,
@@ -131,19 +167,18 @@ def _coefficients(
     return totals[0], totals[1], defect
 
 
-def _continued(sigma: ScalarMap, low: float, high: float, gap: float, offset: Array) -> Array:
+def _continued(sigma: Pair, low: float, high: float, gap: float, offset: Array) -> Array:
     """sigma and sigma**2 at low + offset, of period high - low + gap, themselves on [low, high]; shape (2, ...)."""
     from scipy.special import erfc
 
     period = high - low + gap
     offset = np.mod(offset, period)
-    value = sigma.value(low + offset)
-    both = np.stack([value, value * value])
+    both = sigma.both(low + offset)
     blend = offset > high - low
     if blend.any():
-        left = sigma.value(low + (offset[blend] - period))
+        left = sigma.both(low + (offset[blend] - period))
         share = erfc(12 * ((offset[blend] - (high - low)) / gap - 0.5)) / 2
-        both[:, blend] = both[:, blend] * share + np.stack([left, left * left]) * (1 - share)
+        both[:, blend] = both[:, blend] * share + left * (1 - share)
     return both
 
 

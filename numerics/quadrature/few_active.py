@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from numerics.scalar_map import ScalarMap
 from numerics.setting import Array, Setting
 from theory import InputError
 
-__all__ = ["Part", "Rows", "at_most_one", "few_active", "joined", "make_rows", "rows_of"]
+__all__ = ["Part", "Rows", "at_most_one", "few_active", "joined", "make_rows", "rows_of", "split_rule", "stacked"]
 
 _BLOCK = 2**18
 _FEWEST_NODES, _MOST_NODES = 6, 1536
@@ -31,6 +32,8 @@ class Rows:
         own: which feature each output reconstructs, shape (R,).
         visible: the probability that feature j is active and shows in the output (0 where G_ij is 0), shape (R, n).
         density: the probability that the own feature is active, shape (R,).
+        blurred: the same as `visible` for features that are not counted as active, because their entries are too
+            small to separate their events; they only smear. Shape (R, n), or None.
     """
 
     gram: Array
@@ -38,13 +41,16 @@ class Rows:
     own: np.ndarray
     visible: Array
     density: Array
+    blurred: Array | None = None
 
     def __len__(self) -> int:
         return len(self.bias)
 
     def take(self, index: np.ndarray) -> Rows:
         """Some of the rows."""
-        return Rows(self.gram[index], self.bias[index], self.own[index], self.visible[index], self.density[index])
+        blurred = None if self.blurred is None else self.blurred[index]
+        own, visible, density = self.own[index], self.visible[index], self.density[index]
+        return Rows(self.gram[index], self.bias[index], own, visible, density, blurred)
 
     @property
     def own_gram(self) -> Array:
@@ -72,6 +78,31 @@ def rows_of(at: Setting, index: np.ndarray) -> Rows:
     """Some of the rows of one weight matrix."""
     gram = at.gram[index]
     return Rows(gram, at.bias[index], index, np.where(gram == 0, 0.0, at.densities), at.densities[index])
+
+
+class Kinked(Protocol):
+    """A function that is smooth between its kinks."""
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """Where it may fail to be analytic."""
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether a derivative may be unbounded at a kink."""
+
+
+def stacked(some: list[Rows]) -> Rows:
+    """Rows of the same features as one group; none or all of them blurred."""
+    blurred = [rows.blurred for rows in some if rows.blurred is not None]
+    return Rows(
+        np.concatenate([rows.gram for rows in some]),
+        np.concatenate([rows.bias for rows in some]),
+        np.concatenate([rows.own for rows in some]),
+        np.concatenate([rows.visible for rows in some]),
+        np.concatenate([rows.density for rows in some]),
+        np.concatenate(blurred) if blurred else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -146,7 +177,7 @@ def _with_rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int, gradie
     alone = at_most_one(rows.others)[0] * rows.density
     at_bias = sigma.value(rows.bias)
     own_gram = rows.own_gram[:, None]
-    u, weights = _rule(sigma, law, rows.bias, own_gram, count)
+    u, weights = split_rule(sigma, law, rows.bias, own_gram, count)
     values = sigma.value(rows.bias[:, None, None] + own_gram[:, :, None] * u)
     cross = np.einsum("rjq,rjq,rjq->r", weights, u, values)
     # A smooth function of G_ij needs its values at a few G only; the own term has a bias of its own in every row.
@@ -163,7 +194,7 @@ def _with_rule(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int, gradie
 
 def _squares(sigma: ScalarMap, law: NumericLaw, bias: Array, gram: Array, count: int) -> tuple[Array, int]:
     """E sigma(b + G U)**2 for every entry of gram, and the number of evaluations."""
-    u, weights = _rule(sigma, law, bias, gram, count)
+    u, weights = split_rule(sigma, law, bias, gram, count)
     value = sigma.value(bias[:, None, None] + gram[:, :, None] * u)
     squares = np.einsum("rjq,rjq,rjq->rj", weights, value, value)
     if not np.isfinite(law.upper):
@@ -208,7 +239,7 @@ def _with_gradient(sigma: ScalarMap, law: NumericLaw, rows: Rows, count: int) ->
     index = np.arange(len(rows))
     none_active, one_active = at_most_one(rows.visible)
     alone = at_most_one(rows.others)[0] * rows.density
-    u, weights = _rule(sigma, law, rows.bias, rows.gram, count)
+    u, weights = split_rule(sigma, law, rows.bias, rows.gram, count)
     z = rows.bias[:, None, None] + rows.gram[:, :, None] * u
     value, slope = sigma.value(z), sigma.derivative(z)
     at_bias = sigma.value(rows.bias)
@@ -235,7 +266,7 @@ def at_most_one(probability: Array) -> tuple[Array, Array]:
     return before[:, -1], probability * before[:, :-1] * after[:, 1:]
 
 
-def _rule(sigma: ScalarMap, law: NumericLaw, bias: Array, gram: Array, count: int) -> tuple[Array, Array]:
+def split_rule(sigma: Kinked, law: NumericLaw, bias: Array, gram: Array, count: int) -> tuple[Array, Array]:
     """Nodes u and weights (density included) for E g(U), split where b_i + G_ij u is a kink; shape (R, n, Q)."""
     nodes, weights = unit_rule(count)
     left_power, right_power = (max(power, 4) if sigma.is_singular else power for power in law.grading)

@@ -7,6 +7,7 @@ subtracts nothing, so that no digits are lost at any density; or, for many featu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -53,19 +54,28 @@ def many_active(
     if len(rows) > max(1, most):
         halves = np.split(np.arange(len(rows)), [len(rows) // 2])
         return joined(
-            [many_active(law, rows.take(index), form, gradient, compressed, weights[:, index]) for index in halves]
+            [
+                many_active(law, rows.take(index), form.take(index), gradient, compressed, weights[:, index])
+                for index in halves
+            ]
         )
     terms = np.empty((len(rows), count))
     open_frequencies, evaluations, lost = np.arange(count), 0, np.zeros(len(rows))
-    if compressed:
+    smear: np.ndarray | None = None
+    if rows.blurred is not None:
+        smear, evaluations, lost = _smear(law, rows, form.frequencies, compressed)
+        rows, n = compact(rows)
+        lost = lost * (np.abs(form.first).sum(axis=-1) + np.abs(form.second).sum(axis=-1))
+    elif compressed:
         open_frequencies, evaluations, lost = _by_compression(law, rows, form, terms)
     slopes = (np.zeros(rows.gram.shape), np.zeros(len(rows))) if gradient else None
     block = max(1, (_GRADIENT_BLOCK if gradient else _BLOCK) // (len(rows) * n))
     for first in range(0, len(open_frequencies), block):
         some = open_frequencies[first : first + block]
-        terms[:, some] = _by_recursion(law, rows, _waves(rows, form, some), slopes)
+        smeared = None if smear is None else smear[:, some]
+        terms[:, some] = _by_recursion(law, rows, _waves(rows, form, some), slopes, smeared)
     value = terms.sum(axis=1)
-    rounding = (4 * _EPSILON * np.sqrt(n) + form.defect) * np.abs(terms).sum(axis=1) + lost
+    rounding = (12 * _EPSILON * np.sqrt(n) + form.defect) * np.abs(terms).sum(axis=1) + lost
     remainder = _remainder(terms)
     # The remainders of rows may cancel in the last half octaves by chance; beyond, they add up at random at least.
     total_error = np.hypot(_remainder(weights @ terms), np.sqrt(weights**2 @ remainder**2)) + weights @ rounding
@@ -101,8 +111,46 @@ class _Waves(NamedTuple):
 def _waves(rows: Rows, form: FourierForm, some: np.ndarray) -> _Waves:
     t = form.frequencies[some]
     doubled = np.where(some == 0, 1.0, 2.0)
-    wave = np.exp(1j * (rows.bias[:, None] - form.low) * t)
-    return _Waves(t, doubled * form.second[some] * wave, -2 * doubled * form.first[some] * wave)
+    wave = np.exp(1j * (rows.bias - form.low)[:, None] * t)
+    return _Waves(t, doubled * form.second[..., some] * wave, -2 * doubled * form.first[..., some] * wave)
+
+
+def _smear(law: NumericLaw, rows: Rows, frequencies: Array, compressed: bool) -> tuple[np.ndarray, int, Array]:
+    """The transform of the blurred features without the own one, shape (R, K); the work; what the series leave out."""
+    assert rows.blurred is not None
+    index = np.arange(len(rows))
+    blurred = rows.blurred.copy()
+    blurred[index, rows.own] = 0.0
+    result = np.ones((len(rows), len(frequencies)), dtype=np.complex128)
+    chances = replace(rows, visible=blurred, blurred=None)
+    left, work, lost = np.ones(len(frequencies), dtype=bool), 0, np.zeros(len(rows))
+    data = compress(chances) if compressed else None
+    if data is not None and data.is_faster(float(frequencies[-1]), len(frequencies)):
+        one, more, resolved, inexact = products(data, law, [frequencies])[0]
+        result = np.exp(data.log_none)[:, None] + one + more
+        left, lost = ~resolved, np.max(inexact[:, resolved], axis=1, initial=0.0)
+        work = int(data.work(float(frequencies[-1]), len(frequencies)))
+    some = np.flatnonzero(left)
+    if len(some):
+        result[:, some] = 1.0
+        for j in np.flatnonzero(blurred.any(axis=0)):
+            phi = law.transforms(rows.gram[:, j, None] * frequencies[some], 0)[0]
+            result[:, some] *= 1 + blurred[:, j, None] * (phi - 1)
+            work += phi.size
+    return result, work, lost
+
+
+def compact(rows: Rows) -> tuple[Rows, int]:
+    """The same rows with only the counted features and the own one, and how many columns are left."""
+    index = np.arange(len(rows))
+    shown = rows.visible > 0
+    shown[index, rows.own] = True
+    count = int(shown.sum(axis=1).max())
+    columns = np.argsort(~shown, axis=1, kind="stable")[:, :count]
+    own = np.argmax(columns == rows.own[:, None], axis=1)
+    take = lambda values: np.take_along_axis(values, columns, axis=1)  # noqa: E731
+    blurred = None if rows.blurred is None else take(np.where(shown, rows.blurred, 0.0))
+    return Rows(take(rows.gram), rows.bias, own, take(rows.visible), rows.density, blurred), count
 
 
 def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array) -> tuple[np.ndarray, int, Array]:
@@ -134,7 +182,13 @@ def _by_compression(law: NumericLaw, rows: Rows, form: FourierForm, terms: Array
     return np.flatnonzero(left), int(evaluations), lost
 
 
-def _by_recursion(law: NumericLaw, rows: Rows, waves: _Waves, into: tuple[Array, Array] | None) -> Array:
+def _by_recursion(
+    law: NumericLaw,
+    rows: Rows,
+    waves: _Waves,
+    into: tuple[Array, Array] | None,
+    smear: np.ndarray | None = None,
+) -> Array:
     t, square_weight, cross_weight = waves
     index, n = np.arange(len(rows)), rows.gram.shape[1]
     all_transforms = law.transforms(rows.gram.T[:, :, None] * t, 0 if into is None else 1)
@@ -145,14 +199,21 @@ def _by_recursion(law: NumericLaw, rows: Rows, waves: _Waves, into: tuple[Array,
     own_a, own_psi = own_visible * own_transforms[0], density * own_transforms[1]
     keep_own = 1 - own_visible + own_a
 
-    none = np.ones((len(rows), 1))
+    none: np.ndarray = np.ones((len(rows), 1))
+    with_one = np.ones((len(rows), 1))
+    if smear is not None and rows.blurred is not None:
+        none = smear
+        own_blurred = rows.blurred[index, rows.own][:, None]
+        keep_own = keep_own + own_blurred * (own_transforms[0] - 1)
+        # An own feature that is not counted comes with two counted ones at least.
+        with_one = np.where(own_blurred > 0, 0.0, 1.0)
     one, more = np.zeros(own_a.shape, dtype=np.complex128), np.zeros(own_a.shape, dtype=np.complex128)
     states = []
     for j in range(n):
         if into is not None:
             states.append((none, one, more))
         more, one, none = more * (off[j] + a[j]) + one * a[j], one * off[j] + none * a[j], none * off[j]
-    square, cross = more * keep_own + one * own_a, own_psi * (one + more)
+    square, cross = more * keep_own + one * own_a, own_psi * (with_one * one + more)
     sums = square_weight * square + cross_weight * cross
     if into is not None:
         d_gram, d_bias = into

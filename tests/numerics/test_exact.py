@@ -124,7 +124,7 @@ def test_cumulants_invert_moments(moments) -> None:
 
 
 def test_bad_input_is_refused() -> None:
-    model = ToyModel(4, 2, "relu", 0.1)
+    model = ToyModel(4, 2, "tanh", 0.1)
     with pytest.raises(InputError, match="no polynomial"):
         exact_loss(model, W_REFERENCE)
     with pytest.raises(InputError, match="no polynomial"):

@@ -60,7 +60,8 @@ def test_the_routes_agree_within_their_errors(seed, activation, law, densities, 
         ("1 + z - z**2", "exponential", "exact", "polynomial"),
         ("relu", "binary", "exact", "binary law x takes only 8 values"),
         ("softmax", "two-sided:binary", "exact", "27 values"),
-        ("relu", "uniform", "quadrature", "elementwise"),
+        ("relu", "uniform", "exact", "piecewise polynomial"),
+        ("tanh", "uniform", "quadrature", "elementwise"),
         ("solu", "uniform", "monte_carlo", "coupled"),
         ("isotropic:tanh", "uniform", "monte_carlo", "isotropic"),
     ],
@@ -116,7 +117,7 @@ def test_features_that_never_occur_cost_their_constant_output() -> None:
 
 def test_quadrature_reports_progress() -> None:
     seen: list[tuple[int, int, str]] = []
-    expected_loss(ToyModel(3, 2, "relu", 0.3), W, progress=lambda *step: seen.append(step))
+    expected_loss(ToyModel(3, 2, "gelu", 0.3), W, progress=lambda *step: seen.append(step))
     assert seen
     assert all(done <= 2 * total for done, total, _ in seen)
 
@@ -125,7 +126,7 @@ def test_quadrature_reports_progress() -> None:
     ("change", "arguments", "message"),
     [
         ({}, {"method": "exakt"}, "did you mean 'exact'"),
-        ({}, {"method": "exact"}, "needs a polynomial activation or the binary law"),
+        ({"activation": "tanh"}, {"method": "exact"}, "needs a polynomial activation, a piecewise"),
         ({"activation": "solu"}, {"method": "quadrature"}, "solu is coupled"),
         ({"law": "binary"}, {"method": "quadrature"}, "lattice"),
         ({"density": sympy.Symbol("p")}, {}, "symbols p"),

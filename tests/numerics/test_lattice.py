@@ -65,3 +65,13 @@ def test_the_front_door_takes_the_supports_that_matter() -> None:
     assert "the rest estimated" in found.reason
     assert found.error <= 1e-5 * found.value
     assert found.agrees_with(expected_loss(model, W, method="monte_carlo", samples=50_000), z=2.0)
+
+
+def test_features_that_are_always_active_do_not_end_the_sum_early() -> None:
+    densities = [1.0, 1.0, 1.0, 1.0, 0.5, 0.1, 0.3, 1e-3]
+    at = setting(ToyModel(8, 3, "gaussian", densities, law="binary"), np.random.default_rng(1).normal(size=(3, 8)))
+    exact, _ = enumerated_loss(at)
+    for rtol in (1e-2, 1e-6, 1e-10):
+        found = lattice_loss(at, 8, rtol)
+        assert found.total_error > 0
+        assert abs(found.per_feature.sum() - exact.sum()) <= found.total_error

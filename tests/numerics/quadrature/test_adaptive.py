@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 import theory
 from numerics import expected_loss
 from numerics.laws import numeric_law
+from numerics.quadrature import adaptive
 from numerics.quadrature.adaptive import quadrature_loss
 from numerics.quadrature.continuation import fourier_form, smallest_count
-from numerics.quadrature.few_active import make_rows
+from numerics.quadrature.few_active import few_active, make_rows, rows_of
 from numerics.quadrature.ranges import output_range, range_groups
 from numerics.scalar_map import scalar_map
 from numerics.setting import setting
@@ -84,10 +85,12 @@ def tensor_loss(W: np.ndarray, b: np.ndarray, densities: list[float], f, law: st
 def test_reference_values() -> None:
     W = [[1, -0.5, 0.2], [0, 0.8, 0.9]]
     biased = ToyModel(3, 2, "relu", 0.4, bias=True)
-    assert expected_loss(biased, W, [0.1, -0.2, 0], rtol=1e-10).value == pytest.approx(0.119761429014, abs=1e-11)
+    assert expected_loss(biased, W, [0.1, -0.2, 0], "quadrature", rtol=1e-10).value == pytest.approx(
+        0.119761429014, abs=1e-11
+    )
     steep = ToyModel(3, 2, theory.rectified_power(1.5), 0.4)
-    assert expected_loss(steep, W, rtol=1e-10).value == pytest.approx(0.104593932536, abs=1e-10)
-    pair = expected_loss(ToyModel(2, 1, "relu", 0.3), [[1, -1]], rtol=1e-10)
+    assert expected_loss(steep, W, method="quadrature", rtol=1e-10).value == pytest.approx(0.104593932536, abs=1e-10)
+    pair = expected_loss(ToyModel(2, 1, "relu", 0.3), [[1, -1]], method="quadrature", rtol=1e-10)
     assert abs(pair.value - 0.03) <= pair.error < 1e-10
 
 
@@ -101,7 +104,9 @@ def test_rectified_powers_against_the_vertex_formula(seed, exponent, density, fe
     rng = np.random.default_rng(seed)
     W, b = rng.normal(size=(2, features)), rng.normal(size=features) * rng.integers(0, 2)
     densities = [density] * features
-    found = expected_loss(ToyModel(features, 2, theory.rectified_power(exponent), density, bias=True), W, b)
+    found = expected_loss(
+        ToyModel(features, 2, theory.rectified_power(exponent), density, bias=True), W, b, "quadrature"
+    )
     truth = vertex_loss(W, b, densities, exponent)
     assert abs(found.value - truth) <= found.error
     assert found.error <= 1e-7 * truth
@@ -151,7 +156,7 @@ def test_quadrature_meets_moments_within_its_error(seed, law, k, densities) -> N
 @pytest.mark.parametrize("density", [0, 1e-10, 1e-6, 0.5, 0.999, 1])
 def test_every_density_is_accurate(density: float) -> None:
     W = np.random.default_rng(0).normal(size=(2, 4))
-    found = expected_loss(ToyModel(4, 2, "relu", density), W)
+    found = expected_loss(ToyModel(4, 2, "relu", density), W, method="quadrature")
     truth = vertex_loss(W, np.zeros(4), [density] * 4, 1.0)
     assert abs(found.value - truth) <= max(found.error, 1e-300)
     assert found.error <= 1.01e-8 * truth
@@ -179,7 +184,7 @@ def awkward_weights() -> dict[str, np.ndarray]:
 def test_awkward_weights_are_right_or_flagged(name: str, biased: bool) -> None:
     W = awkward_weights()[name]
     b = np.array([0.0, -0.3, 0.2, 1e-3]) * biased
-    found = expected_loss(ToyModel(4, 2, "relu", 0.2, bias=True), W, b)
+    found = expected_loss(ToyModel(4, 2, "relu", 0.2, bias=True), W, b, "quadrature")
     truth = vertex_loss(W, b, [0.2] * 4, 1.0)
     assert abs(found.value - truth) <= max(found.error, 1e-15 * truth)
     assert found.error <= 1e-6 * truth
@@ -189,7 +194,7 @@ def test_steep_and_discontinuous_activations_keep_honest_errors() -> None:
     W = np.random.default_rng(2).normal(size=(2, 4))
     for spec in ("tanh(20*z)", "heaviside", "hardshrink", "hardtanh", "softsign", "max(0,z)**0.3"):
         model = ToyModel(4, 2, spec, 0.1)
-        coarse, fine = expected_loss(model, W, rtol=1e-4), expected_loss(model, W, rtol=1e-9)
+        coarse, fine = (expected_loss(model, W, method="quadrature", rtol=rtol) for rtol in (1e-4, 1e-9))
         assert abs(coarse.value - fine.value) <= coarse.error + fine.error, spec
         sampled = expected_loss(model, W, method="monte_carlo", samples=100_000)
         assert fine.agrees_with(sampled, z=2.0), spec
@@ -261,7 +266,7 @@ def test_oscillations_above_the_frequencies_are_noticed() -> None:
 def test_a_short_interval_far_from_zero_keeps_its_digits() -> None:
     W = 1e-5 * np.random.default_rng(1).normal(size=(2, 4))
     b = np.array([3.0, -3.0, 0.5, -0.1])
-    found = expected_loss(ToyModel(4, 2, "relu", 0.2, bias=True), W, b, rtol=1e-13)
+    found = expected_loss(ToyModel(4, 2, "relu", 0.2, bias=True), W, b, "quadrature", rtol=1e-13)
     assert abs(found.value - vertex_loss(W, b, [0.2] * 4, 1.0)) <= 1e-14 * found.value
 
 
@@ -286,3 +291,34 @@ def test_total_error_is_smaller_than_the_sum_of_the_rows() -> None:
     finer = quadrature_loss(at, 1e-10)
     assert abs(found.per_feature.sum() - finer.per_feature.sum()) <= found.total_error
     assert np.mean(np.abs(found.per_feature - finer.per_feature) <= found.error) > 0.95
+
+
+def test_an_estimate_that_the_next_one_refutes_widens_it() -> None:
+    found = adaptive._overrun(np.array([1.0, 6.0, -6.0, 0.0]), np.array([2.0, 2.0, 3.0, 0.0]))
+    assert found == pytest.approx([1, 3, 2, 1])
+    at = setting(ToyModel(4, 2, "relu", 0.3), np.random.default_rng(0).normal(size=(2, 4)))
+    sigma, law, index = scalar_map(at.model.activation), numeric_law(at.model.law), np.arange(4)
+    weights = np.ones((2, 4))
+
+    def refined(stated: float) -> float:
+        unit = adaptive._Unit(index, -4.0, 8.0, smallest_count())
+        adaptive._refine(at, sigma, law, unit, weights, True)
+        unit.total_error = np.full(2, stated)
+        adaptive._refine(at, sigma, law, unit, weights, True)
+        return float(unit.total_error[0])
+
+    honest, optimistic = refined(1.0), refined(1e-9)
+    assert optimistic > 10 * honest
+
+
+def test_the_one_active_panels_have_an_error_of_their_own() -> None:
+    # Nothing is left for the frequencies to tell: two features that are hardly ever active together.
+    model, W = ToyModel(2, 2, "tanh(200*z)", 1e-9), np.array([[1.0, 0.3], [0.0, 0.9]])
+    at = setting(model, W)
+    sigma, law, rows = scalar_map(model.activation), numeric_law(model.law), rows_of(at, np.arange(2))
+    few = few_active(sigma, law, rows, 1e-3)
+    finer = few_active(sigma, law, rows, 1e-14)
+    miss = np.abs(few.value - finer.value)
+    assert np.all(miss <= few.error + finer.error)
+    assert few.error.max() > 100 * finer.error.max()
+    assert 1e-9 * few.error.sum() < few.value.sum()

@@ -47,7 +47,8 @@ def group_elements(
     strategy = _moved_elements(found)
     if exact:
         return strategy
-    rounded = strategy.map(lambda A: np.array(A.tolist(), dtype=float).astype(number))
+    # Adding 0 turns the -0.0 of a product of signs into 0.0.
+    rounded = strategy.map(lambda A: (np.array(A.tolist(), dtype=float) + 0.0).astype(number))
     if found.key == "intersection":
         return rounded
     seeds = st.integers(0, 2**16)

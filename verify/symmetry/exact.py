@@ -100,7 +100,7 @@ class _Search:
             if self.derived.contains(A):
                 continue
             self.tried += _ROWS
-            for row, _ in suspects(self.floats, _as_floats(A), rows, self.dtype):
+            for row in suspects(self.floats, _as_floats(A), rows, self.dtype):
                 found = self._judged(A, rows[row].tolist())
                 if found is not None:
                     x = simplified(rows[row].tolist(), lambda y, A=A: self._refutes(A, y))  # type: ignore[misc]

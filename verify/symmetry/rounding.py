@@ -31,11 +31,16 @@ class FloatPairs:
     allowed: np.ndarray
 
     @property
-    def suspects(self) -> np.ndarray:
-        """Where the difference exceeds what rounding explains, shape (k, n)."""
+    def excess(self) -> np.ndarray:
+        """|left - right| in units of what rounding explains, shape (k, n); 0 where a value overflowed."""
         with np.errstate(all="ignore"):
             finite = np.isfinite(self.left) & np.isfinite(self.right) & np.isfinite(self.allowed)
-            return finite & (np.abs(self.left - self.right) > self.allowed)
+            return np.where(finite, np.abs(self.left - self.right) / self.allowed, 0.0)
+
+    @property
+    def suspects(self) -> np.ndarray:
+        """Where rounding does not explain the difference, shape (k, n)."""
+        return self.excess > 1
 
 
 def compare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -76,8 +77,12 @@ class _Search:
         self.activation, self.claim, self.derived = activation, claim, derived
         self.seed, self.dtype = seed, dtype
         self.kinks = kinks_of(activation)
-        self.floats = float_form(activation, claim.n)
         self.tried = 0
+
+    @cached_property
+    def floats(self) -> Evaluate | None:
+        """The map on rows of floats, compiled where it is first needed."""
+        return float_form(self.activation, self.claim.n)
 
     def readable(self) -> EquivarianceCounterexample | None:
         """Generators that are not known to commute, inputs with few small entries."""

@@ -5,6 +5,7 @@ What is neither is open, with the reason: a failed proof is never read as a refu
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cmp_to_key
 
@@ -66,22 +67,26 @@ def power_degree(side: sympy.Expr) -> tuple[Answer, sympy.Expr | None]:
         is_power = vanishes(side - at_one * t**degree).value
         if is_power:
             return Answer(True, f"it is ({at_one}) t^p with p = {degree}"), degree
+        if is_power is None:
+            # Either it is this power, and every other test is in vain, or f(1) is out of range.
+            return _not_a_power_near_zero(side) or Answer(None, unknown), None
     points: tuple[sympy.Expr, ...] = ()
-    try:
+    with suppress(InputError):
         ends = _piece_ends(side.subs(t, z))
         points = (*_cell_points(ends), *ends)
-    except InputError:
-        pass
     for s in (*_POINTS[1:], *points):
         for u in dict.fromkeys((s, sympy.Integer(2), sympy.Rational(1, 2))):
             gap = side.subs(t, s * u) * at_one - side.subs(t, s) * side.subs(t, u)
             if sign_of(gap, or_zero=False) in (1, -1):
                 return Answer(False, f"f(st) f(1) differs from f(s) f(t) at s = {s}, t = {u}"), None
-    # Where f(1) is out of range, near 0.
-    at = [side.subs(t, k * _SMALL) for k in (1, 2, 4)]
-    if sign_of(at[0] * at[2] - at[1] ** 2, or_zero=False) in (1, -1):
-        return Answer(False, f"f(t) f(4t) differs from f(2t)^2 at t = {_SMALL}"), None
-    return Answer(None, unknown), None
+    return _not_a_power_near_zero(side) or Answer(None, unknown), None
+
+
+def _not_a_power_near_zero(side: sympy.Expr) -> Answer | None:
+    first, second, fourth = (side.subs(t, k * _SMALL) for k in (1, 2, 4))
+    if sign_of(first * fourth - second**2, or_zero=False) in (1, -1):
+        return Answer(False, f"f(t) f(4t) differs from f(2t)^2 at t = {_SMALL}")
+    return None
 
 
 def is_defined(side: sympy.Expr) -> Answer:

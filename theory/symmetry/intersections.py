@@ -128,8 +128,8 @@ class IntersectionGroup(MatrixGroup):
     def _holds_exactly(self, A: sympy.Matrix) -> bool:
         return self.first.contains(A) and self.second.contains(A)
 
-    def _holds_numerically(self, A: np.ndarray) -> bool:
-        return self.first.contains(A) and self.second.contains(A)
+    def _holds_numerically(self, A: np.ndarray, tolerance: float) -> bool:
+        return self.first.contains(A, tolerance) and self.second.contains(A, tolerance)
 
     def _exact_element(self, rng: np.random.Generator) -> sympy.Matrix:
         if self._finite is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,19 @@ def test_a_failing_case_is_shrunk_and_printed(f: Any, is_exact: bool) -> None:
     assert ("proved by interval arithmetic" in text) == is_exact
     number = r"-?[01]" if is_exact else r"-?[01]\.0"
     assert re.search(rf"x = \({number}, {number}\)", text), text
+
+
+def test_the_documented_examples_run() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "symmetry.md").read_text()
+    section = text.partition("## Testing your own map")[2].partition("\n## ")[0]
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"```python\n(.*?)```", section, re.S)
+    assert len(blocks) == 2
+    exec("\n".join(blocks), names)
+    names["test_any_rotation"]()
+    names["test_by_hand"]()
+    for A in theory.group("B", 3).generators():
+        names["test_each_generator"](A)
 
 
 def test_the_assertion_prints_exact_numbers() -> None:

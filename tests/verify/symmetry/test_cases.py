@@ -69,8 +69,9 @@ def test_the_documented_examples_run() -> None:
     blocks = re.findall(r"```python\n(.*?)```", section, re.S)
     assert len(blocks) == 2
     exec("\n".join(blocks), names)
-    names["test_any_rotation"]()
-    names["test_by_hand"]()
+    quick = settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    for name in ("test_any_rotation", "test_by_hand"):
+        quick(names[name])()
     for A in theory.group("B", 3).generators():
         names["test_each_generator"](A)
 

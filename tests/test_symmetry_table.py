@@ -11,6 +11,7 @@ import sympy
 
 import theory
 import verify
+from numerics import compile_activation, compile_layer
 from theory import Activation, Layer, layer
 from theory.layers import as_map
 from theory.symmetry.enclosure import sign_of
@@ -126,6 +127,142 @@ def test_outsiders_are_refuted_exactly(name: str) -> None:
         assert claimed.contains(sympy.Matrix(found.A))
         assert not own.contains(sympy.Matrix(found.A))
         assert sign_of(found.left - found.right, or_zero=False) in (1, -1)
+
+
+# chi(2) and chi(-1) by hand; None where the scale is no multiplier.
+CHI: dict[str, tuple[Any, Any]] = {
+    "identity": (2, -1),
+    "relu": (2, None),
+    "leaky relu 1/10": (2, None),
+    "abs": (2, 1),
+    "relu^2": (4, None),
+    "relu^(3/2)": (2 * sympy.sqrt(2), None),
+    "z^2": (4, 1),
+    "z^3": (8, -1),
+    "sign(z) abs(z)^(3/2)": (2 * sympy.sqrt(2), -1),
+    "abs(z)^(3/2)": (2 * sympy.sqrt(2), 1),
+    "heaviside": (1, None),
+    "sign": (1, -1),
+    "cos": (None, 1),
+    "gaussian": (None, 1),
+    **{name: (None, -1) for name, row in ROWS.items() if row[2] == "B" and name not in ("cos", "gaussian")},
+    **{name: (None, None) for name, row in ROWS.items() if row[1] == row[2] == "S" and name != "solu"},
+}
+
+
+@pytest.mark.parametrize("name", CHI)
+def test_the_multipliers(name: str) -> None:
+    """Which of 2 and -1 are multipliers, and of what."""
+    found = theory.intertwiner(as_map(ROWS[name][0]), 3)
+    for scale, expected in zip((2, -1), CHI[name], strict=True):
+        A = sympy.diag(scale, 1, 1)
+        assert found.group.contains(A) == (expected is not None)
+        if expected is not None:
+            assert sympy.simplify(found.phi(A)[0, 0] - expected) == 0
+
+
+def test_every_elementwise_row_has_its_multipliers() -> None:
+    elementwise = {name for name, row in ROWS.items() if as_map(row[0]).is_elementwise}
+    assert elementwise - set(CHI) == {"zero", "affine 2z + 1", "constant 1"}
+
+
+ISOTROPIC = {
+    "identity", "zero", "isotropic tanh", "isotropic relu", "capsule squash", "radial power norm(x) x", "rms_norm",
+    "rms_norm, eps 1/10",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_which_rows_are_isotropic(name: str) -> None:
+    """Rotations are members, and no direction is privileged. LayerNorm is isotropic on V alone."""
+    own = theory.equivariance_group(as_map(ROWS[name][0]), 3)
+    rotations = [sympy.Matrix(A) for A in theory.group("SO", 3).generators()]
+    assert all(own.contains(A) for A in rotations) == (name in ISOTROPIC)
+    if name in ISOTROPIC:
+        assert own.privileged_directions() == ()
+    if name.startswith("layer_norm"):
+        (axis,) = {tuple(abs(v) for v in orbit.representative) for orbit in own.privileged_directions()}
+        assert axis == (1, 1, 1)
+
+
+# The rows beyond the table: dimensions of both groups, None where the map leads to another space.
+DIMENSIONS: dict[str, tuple[int | None, int]] = {
+    "group_sort, size 3": (6, 6),
+    "max_min": (6, 6),
+    "householder, normal (1, 2, 2)": (5, 5),
+    "layer_norm, gain (1, 2, 3)": (1, 5),
+    "rms_norm, gain (1, 2, 1)": (1, 4),
+    "crelu": (None, 3),
+    "maxout, 2 pieces": (None, 2),
+    "bilinear": (None, 4),
+    "glu": (None, 2),
+    "reglu": (None, 4),
+    "geglu": (None, 2),
+    "swiglu": (None, 2),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_rows_beyond_the_table(name: str) -> None:
+    f, n = MORE[name]
+    own, expected = DIMENSIONS[name]
+    found = theory.intertwiner(f, n)
+    assert (found.group.status, found.group.dimension) == ("proved", expected)
+    if own is None:
+        with pytest.raises(theory.InputError, match="intertwiner"):
+            theory.equivariance_group(f, n)
+    else:
+        derived = theory.equivariance_group(f, n)
+        assert (derived.status, derived.dimension) == ("proved", own)
+        assert all(derived.contains(sympy.Matrix(A)) for A in derived.exact_samples(4))
+    x = [Q(2), Q(-3), Q(1, 2), Q(5), Q(-1), Q(3)][:n]
+    value = sympy.Matrix(f.on(x))
+    for A in map(sympy.Matrix, (*found.group.generators(), *found.group.exact_samples(3, seed=5))):
+        gap = sympy.Matrix(f.on(list(A * sympy.Matrix(x)))) - found.phi(A) * value
+        assert all(sign_of(entry) == 0 or abs(sympy.N(entry, 40)) < 1e-35 for entry in gap), A
+
+
+# A derivative does not see a jump: there the rank bounds the dimension from above only.
+JUMPS = {"heaviside", "sign", "hardshrink", "winner_take_all"}
+
+
+@pytest.mark.parametrize("name", [*ROWS, *MORE])
+def test_lie_dimensions_by_linear_algebra(name: str) -> None:
+    """An independent route: the null space of Df(x) X x = X f(x), and of Df(x) X x = Y f(x), at random points."""
+    f, n = MORE[name] if name in MORE else (as_map(ROWS[name][0]), 3)
+    own, both = _lie_dimensions(f, n)
+    expected = theory.intertwiner(f, n).group.dimension
+    assert both >= expected if name in JUMPS else both == expected
+    if own is not None:
+        derived = theory.equivariance_group(f, n).dimension
+        assert own >= derived if name in JUMPS else own == derived
+
+
+def _lie_dimensions(f: Activation | Layer, n: int) -> tuple[int | None, int]:
+    run = compile_layer(f, n) if isinstance(f, Layer) else compile_activation(f)
+    rng = np.random.default_rng(7)
+    points = rng.standard_normal((240, n)) * np.repeat([0.3, 1.0, 3.0, 9.0], 60)[:, None]
+    h = 1e-5
+    value = run(points)
+    steps = [(run(points + h * e) - run(points - h * e)) / (2 * h) for e in np.eye(n)]
+    slope = np.stack(steps, axis=-1)
+    p = value.shape[-1]
+    # Rows of size one, never by their own norm: a row that cancels is noise.
+    size = np.abs(slope).sum((1, 2)) * np.abs(points).max(1) + np.abs(value).max(1) + 1e-3
+    moved = np.einsum("sij,sk->sijk", slope, points).reshape(len(points), p, n * n)
+    turned = np.einsum("ij,sk->sijk", np.eye(p), value).reshape(len(points), p, p * p)
+    pair = (np.concatenate([moved, -turned], axis=2) / size[:, None, None]).reshape(-1, n * n + p * p)
+    null = _null_space(pair)[:, : n * n]
+    both = int(np.linalg.matrix_rank(null, tol=1e-4)) if len(null) else 0
+    if p != n:
+        return None, both
+    same = ((moved - turned) / size[:, None, None]).reshape(-1, n * n)
+    return len(_null_space(same)), both
+
+
+def _null_space(M: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(M.T @ M / len(M))
+    return vectors[:, values < 1e-11].T
 
 
 def _cells(name: str, f: Activation | Layer, n: int) -> str:

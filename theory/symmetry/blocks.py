@@ -64,9 +64,9 @@ class ScaledPermutations(_Block):
         scale = sum(A.row(0))
         return bool(scale.is_positive) and contains_exactly("S", (A / scale).applyfunc(sympy.simplify))
 
-    def _holds_numerically(self, A: np.ndarray) -> bool:
+    def _holds_numerically(self, A: np.ndarray, tolerance: float) -> bool:
         scale = A[0].sum()
-        return bool(scale > 0) and contains_numerically("S", A / scale)
+        return bool(scale > 0) and contains_numerically("S", A / scale, tolerance)
 
     def _exact_element(self, rng: np.random.Generator) -> sympy.Matrix:
         return SCALES[int(rng.integers(len(SCALES)))] * _random_permutation(self.n, rng)
@@ -134,13 +134,13 @@ class SortBlock(_Block):
                 return True
         return False
 
-    def _holds_numerically(self, X: np.ndarray) -> bool:
+    def _holds_numerically(self, X: np.ndarray, tolerance: float) -> bool:
         basis = np.array(self.basis.tolist(), dtype=float)
         lifted = basis @ X @ np.linalg.pinv(basis)
         for scale in self._possible_scales(lifted.tolist()):
             permutation = lifted / scale + 1 / (self.n + 1)
             exact = sympy.Matrix(np.round(permutation).astype(int).tolist())
-            if self._is_admissible(scale > 0, contains_numerically("S", permutation), exact):
+            if self._is_admissible(scale > 0, contains_numerically("S", permutation, tolerance), exact):
                 return True
         return False
 
@@ -276,16 +276,16 @@ class FormGroup(_Block):
             return True
         return bool((X * self.commuting - self.commuting * X).applyfunc(sympy.simplify) == sympy.zeros(self.n))
 
-    def _holds_numerically(self, X: np.ndarray) -> bool:
+    def _holds_numerically(self, X: np.ndarray, tolerance: float) -> bool:
         G = np.array(self.form.tolist(), dtype=float)
         gram = X.T @ G @ X
         scale = gram[0, 0] / G[0, 0] if self.scaled else 1.0
-        if not (scale > 0 and np.abs(gram - scale * G).max() <= _TOLERANCE * scale * np.abs(G).max() * self.n):
+        if not (scale > 0 and np.abs(gram - scale * G).max() <= tolerance * scale * np.abs(G).max() * self.n):
             return False
         if self.commuting is None:
             return True
         M = np.array(self.commuting.tolist(), dtype=float)
-        return bool(np.abs(X @ M - M @ X).max() <= _TOLERANCE * np.abs(M).max() * np.abs(X).max() * self.n)
+        return bool(np.abs(X @ M - M @ X).max() <= tolerance * np.abs(M).max() * np.abs(X).max() * self.n)
 
     def _exact_element(self, rng: np.random.Generator) -> sympy.Matrix:
         A = sympy.eye(self.n)

@@ -14,8 +14,6 @@ from theory.symmetry.groups import MatrixGroup, PrivilegedOrbit
 
 __all__ = ["CompositeGroup", "Part", "composite"]
 
-_TOLERANCE = 1e-9
-
 
 @dataclass(frozen=True)
 class Part:
@@ -121,9 +119,9 @@ class CompositeGroup(MatrixGroup):
             A, lambda B: all(sympy.simplify(v) == 0 for v in B), lambda g, B: g.contains(sympy.Matrix(B))
         )
 
-    def _holds_numerically(self, A: np.ndarray) -> bool:
-        negligible = _TOLERANCE * float(np.abs(A).max())
-        return self._holds(A, lambda B: bool((np.abs(B) <= negligible).all()), lambda g, B: g.contains(B))
+    def _holds_numerically(self, A: np.ndarray, tolerance: float) -> bool:
+        negligible = tolerance * float(np.abs(A).max())
+        return self._holds(A, lambda B: bool((np.abs(B) <= negligible).all()), lambda g, B: g.contains(B, tolerance))
 
     def _holds(self, A: Any, is_zero: Any, holds: Any) -> bool:
         places = list(self._placed())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import sympy
+from sympy.polys.matrices import DomainMatrix
 
 __all__ = [
     "cayley",
@@ -15,6 +16,8 @@ __all__ = [
     "permutation_matrix",
     "permutation_part",
     "plane_rotation",
+    "rounding",
+    "settled",
     "shear",
     "unit",
 ]
@@ -22,7 +25,8 @@ __all__ = [
 MONOMIAL = ("S", "B", "R+ wr S", "R* wr S")
 ORTHOGONAL = ("O", "SO", "CO")
 SCALES = tuple(map(sympy.Rational, ("1", "2", "1/2", "3", "1/3", "3/2", "10", "1/10")))
-_TOLERANCE = 1e-9
+# Roundings that a float member may be away from the group, per dimension: products and inverses of a few matrices.
+_ROUNDINGS = 256
 
 
 def permutation_matrix(images: Sequence[int]) -> sympy.Matrix:
@@ -45,12 +49,15 @@ def plane_rotation(n: int, i: int, j: int) -> sympy.Matrix:
 
 def cayley(n: int, entries: Sequence[sympy.Rational]) -> sympy.Matrix:
     """(I - K)(I + K)^-1 with the skew matrix K that has these n(n-1)/2 entries above the diagonal: in SO(n), exact."""
-    K, values = sympy.zeros(n), iter(entries)
+    rows, values = [[sympy.QQ(0)] * n for _ in range(n)], iter(entries)
     for i in range(n):
         for j in range(i + 1, n):
-            K[i, j] = next(values)
-            K[j, i] = -K[i, j]
-    return (sympy.eye(n) - K) * (sympy.eye(n) + K).inv()
+            value = next(values)
+            rows[i][j] = sympy.QQ(int(value.p), int(value.q))
+            rows[j][i] = -rows[i][j]
+    # Matrices over the rationals, which are several times faster than those of expressions.
+    K, one = DomainMatrix(rows, (n, n), sympy.QQ), DomainMatrix.eye(n, sympy.QQ).to_dense()
+    return ((one - K) * (one + K).inv()).to_Matrix()
 
 
 def shear(n: int, i: int, j: int, amount: sympy.Rational, against: int | None = None) -> sympy.Matrix:
@@ -93,6 +100,11 @@ def permutation_part(A: sympy.Matrix) -> sympy.Matrix:
     return sympy.Matrix(A.rows, A.cols, lambda i, j: sympy.simplify(A[i, j] - lowest[j]))
 
 
+def settled(A: sympy.Matrix) -> sympy.Matrix:
+    """An exact matrix whose entries are rational wherever simplification shows that they are."""
+    return A.applyfunc(lambda v: v if v.is_Rational else sympy.simplify(v))
+
+
 def contains_exactly(key: str, A: sympy.Matrix) -> bool:
     """Whether an exact matrix belongs to the named group."""
     n = A.rows
@@ -121,13 +133,18 @@ def contains_exactly(key: str, A: sympy.Matrix) -> bool:
     return key != "SO" or sympy.simplify(A.det()) == 1
 
 
-def contains_numerically(key: str, A: np.ndarray) -> bool:
-    """Whether a float matrix belongs to the named group, to rounding."""
+def rounding(n: int) -> float:
+    """How far, relatively, rounding may take a float matrix of this dimension from its group."""
+    return _ROUNDINGS * n * float(np.finfo(float).eps)
+
+
+def contains_numerically(key: str, A: np.ndarray, tolerance: float) -> bool:
+    """Whether a float matrix belongs to the named group, to a relative tolerance."""
     n, size = A.shape[0], float(np.abs(A).max())
-    close = lambda X, Y: bool(np.allclose(X, Y, rtol=_TOLERANCE, atol=_TOLERANCE * max(1.0, size)))  # noqa: E731
+    close = lambda X, Y: bool(np.allclose(X, Y, rtol=tolerance, atol=tolerance * max(1.0, size)))  # noqa: E731
     if key in MONOMIAL:
         # Relative to its row: scales may differ by many orders of magnitude.
-        pattern = np.abs(A) > _TOLERANCE * np.abs(A).max(axis=1, keepdims=True)
+        pattern = np.abs(A) > tolerance * np.abs(A).max(axis=1, keepdims=True)
         if not ((pattern.sum(0) == 1).all() and (pattern.sum(1) == 1).all()):
             return False
         entries = A[pattern]
@@ -139,11 +156,11 @@ def contains_numerically(key: str, A: np.ndarray) -> bool:
     if key == "trivial":
         return close(A, np.eye(n))
     if key in ("GL", "Stab1", "S + 1v"):
-        if not np.linalg.cond(A) < 1 / _TOLERANCE:
+        if not np.linalg.cond(A) < 1 / tolerance:
             return False
         if key == "S + 1v":
             rest = A - A.min(axis=0)
-            return n == 1 or (close(rest, np.round(rest)) and contains_numerically("S", np.round(rest)))
+            return n == 1 or (close(rest, np.round(rest)) and contains_numerically("S", np.round(rest), tolerance))
         return key == "GL" or close(A.sum(axis=1), 1.0)
     gram = A.T @ A
     if key == "CO":

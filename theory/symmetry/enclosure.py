@@ -177,6 +177,12 @@ class _Intervals:
             return self.ctx.exp(1)
         if not value.args:
             return self.constant(value.expand(func=True)) if value is sympy.GoldenRatio else self.refuse(value)
+        if isinstance(value, sympy.CRootOf):
+            width = sympy.Rational(1, 2**self.precision)
+            middle = value.eval_rational(dx=width)
+            return self.hull(self.constant(middle - width), self.constant(middle + width))
+        if isinstance(value, sympy.atanh):
+            return self.evaluate(value.rewrite(sympy.log))
         # A composite number such as sqrt(2/pi): open it up, so that only atoms are constants.
         parts = [sympy.Dummy(f"c{i}", real=True) for i in range(len(value.args))]
         program = Program([value.func(*parts, evaluate=False)] if not value.is_Pow else [parts[0] ** value.exp], parts)

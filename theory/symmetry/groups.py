@@ -22,6 +22,8 @@ from theory.symmetry.elements import (
     exact_element,
     permutation_matrix,
     plane_rotation,
+    rounding,
+    settled,
     unit,
 )
 
@@ -200,8 +202,13 @@ class MatrixGroup:
             basis = [unit(n, i, j) - unit(n, i, n - 1) for i in range(n) for j in range(n - 1)]
         return basis
 
-    def contains(self, A: Any) -> bool:
+    def contains(self, A: Any, tolerance: float | None = None) -> bool:
         """Whether the matrix A, shape (n, n), belongs to the group: exact for exact input, to rounding for floats.
+
+        Args:
+            A: exact, or floats.
+            tolerance: for floats, the relative error of the entries; by default a few hundred roundings, 1e-13 per
+                dimension, so that a float matrix that is 1e-12 off is no member. Give more for measured matrices.
 
         Raises:
             InputError: A is not an (n, n) matrix of finite numbers.
@@ -209,18 +216,20 @@ class MatrixGroup:
         matrix = as_weights(A, self.n, self.n)
         if isinstance(matrix, sympy.MatrixBase):
             if self.conjugator is not None:
-                matrix = (self.conjugator * matrix * self.conjugator.inv()).applyfunc(sympy.simplify)
-            return self._holds_exactly(matrix)
+                matrix = self.conjugator * matrix * self.conjugator.inv()
+            return self._holds_exactly(settled(matrix))
         if self.conjugator is not None:
             R = np.array(self.conjugator.tolist(), dtype=float)
             matrix = R @ matrix @ np.linalg.inv(R)
-        return self._holds_numerically(matrix)
+            conditioned = max(1.0, float(np.linalg.cond(R)))
+            return self._holds_numerically(matrix, (tolerance or rounding(self.n)) * conditioned)
+        return self._holds_numerically(matrix, tolerance or rounding(self.n))
 
     def _holds_exactly(self, A: sympy.Matrix) -> bool:
         return contains_exactly(self.key, A)
 
-    def _holds_numerically(self, A: np.ndarray) -> bool:
-        return contains_numerically(self.key, A)
+    def _holds_numerically(self, A: np.ndarray, tolerance: float) -> bool:
+        return contains_numerically(self.key, A, tolerance)
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """A random element, float64: uniform (Haar) for finite and compact groups, else spread over a few scales."""

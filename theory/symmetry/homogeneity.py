@@ -22,7 +22,7 @@ __all__ = ["ScalarSymmetry", "excludes_discrete_scalings", "is_tame", "scalar_sy
 # eventually monotone and cannot be periodic in log|x|.
 _TAME = (
     sympy.Add, sympy.Mul, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.erf, sympy.atan, sympy.asinh,
-    sympy.Abs, sympy.Max, sympy.Min, sympy.sign, sympy.Heaviside, sympy.Piecewise, sigmoid, softplus,
+    sympy.acosh, sympy.Abs, sympy.Max, sympy.Min, sympy.sign, sympy.Heaviside, sympy.Piecewise, sigmoid, softplus,
 )  # fmt: skip
 
 
@@ -59,7 +59,10 @@ def scalar_symmetry(activation: Activation) -> ScalarSymmetry:
     if activation.parameters:
         return _from_power_form(activation)
     f = activation.expr
-    up, down, at_zero = f.subs(z, t), f.subs(z, -t), f.subs(z, 0)
+    try:
+        up, down, at_zero = f.subs(z, t), f.subs(z, -t), f.subs(z, 0)
+    except TypeError:  # sympy's answer to a comparison with what is not defined
+        return _open("open: f is not defined at 0 or compares what is not real")
     undefined = _undefined(up, down, at_zero)
     if undefined is not None:
         return _open(undefined)
@@ -214,9 +217,13 @@ def _degree(up: sympy.Expr, down: sympy.Expr, at_zero: sympy.Expr) -> tuple[Answ
             different = "the half lines are powers of different degree, so scalings R>0 are no multipliers"
             return (Answer(False, different) if gap else Answer(None, f"open: {found} = {degree}")), None
         found = degree
-    if found is None:
-        return Answer(None, "f is zero on both half lines"), None
     zero_sign = sign_of(at_zero)
+    if found is None:
+        if zero_sign:
+            return Answer(
+                True, f"f is 0 except at 0, so f(cx) = f(x) for every c != 0; f(0) = {at_zero}"
+            ), sympy.Integer(0)
+        return Answer(None, "f is zero on both half lines"), None
     if found != 0 and zero_sign != 0:
         why = f"f is a power on each half line, but f(0) = {at_zero} != 0, so scalings R>0 are no multipliers"
         return (Answer(False, why) if zero_sign else Answer(None, f"open: whether f(0) = {at_zero} is zero")), None

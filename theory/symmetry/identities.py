@@ -5,7 +5,9 @@ What is neither is open, with the reason: a failed proof is never read as a refu
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cmp_to_key
 
 import sympy
 
@@ -19,6 +21,7 @@ __all__ = ["Answer", "is_defined", "power_degree", "t", "vanishes"]
 t = sympy.Symbol("t", positive=True)
 _POINTS = tuple(map(sympy.Rational, ("1", "2", "1/2", "3", "1/3", "4", "5/7", "7/2", "1/10", "10", "1/1000", "100")))
 _MAX_DENOMINATOR = 60
+_SMALL = sympy.Rational(1, 10**6)
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,25 @@ def power_degree(side: sympy.Expr) -> tuple[Answer, sympy.Expr | None]:
         if is_power:
             return Answer(True, f"it is ({at_one}) t^p with p = {degree}"), degree
         if is_power is None:
-            return Answer(None, unknown), None
-    try:
-        cells = _cell_points(_piece_ends(side.subs(t, z)))
-    except InputError:
-        cells = ()
-    for s in (*_POINTS[1:], *cells):
+            # Either it is this power, and every other test is in vain, or f(1) is out of range.
+            return _not_a_power_near_zero(side) or Answer(None, unknown), None
+    points: tuple[sympy.Expr, ...] = ()
+    with suppress(InputError):
+        ends = _piece_ends(side.subs(t, z))
+        points = (*_cell_points(ends), *ends)
+    for s in (*_POINTS[1:], *points):
         for u in dict.fromkeys((s, sympy.Integer(2), sympy.Rational(1, 2))):
             gap = side.subs(t, s * u) * at_one - side.subs(t, s) * side.subs(t, u)
             if sign_of(gap, or_zero=False) in (1, -1):
                 return Answer(False, f"f(st) f(1) differs from f(s) f(t) at s = {s}, t = {u}"), None
-    return Answer(None, unknown), None
+    return _not_a_power_near_zero(side) or Answer(None, unknown), None
+
+
+def _not_a_power_near_zero(side: sympy.Expr) -> Answer | None:
+    first, second, fourth = (side.subs(t, k * _SMALL) for k in (1, 2, 4))
+    if sign_of(first * fourth - second**2, or_zero=False) in (1, -1):
+        return Answer(False, f"f(t) f(4t) differs from f(2t)^2 at t = {_SMALL}")
+    return None
 
 
 def is_defined(side: sympy.Expr) -> Answer:
@@ -102,8 +113,11 @@ def resolve(expression: sympy.Expr, inside: sympy.Rational) -> sympy.Expr:
         return expression
     if isinstance(expression, sympy.Piecewise):
         for value, condition in expression.args:
-            if condition.subs(t, inside) == sympy.true:
+            holds = condition.subs(t, inside)
+            if holds == sympy.true:
                 return resolve(value, inside)
+            if holds != sympy.false:  # an undecided condition is no reason to take the next branch
+                return expression
         return sympy.nan
     parts = [resolve(argument, inside) for argument in expression.args]
     if isinstance(expression, sympy.Max | sympy.Min):
@@ -135,8 +149,12 @@ def _possible_degrees(side: sympy.Expr) -> list[sympy.Expr]:
     value = (t * sympy.diff(piece, t) / piece).subs(t, 1)
     if not value.is_number or value.has(sympy.nan, sympy.zoo, sympy.oo):
         return []
+    if value.is_Rational:
+        return [value]
     try:
         decimal = sympy.N(value, 30)
+        if not _SMALL < abs(decimal) < 1 / _SMALL:
+            return []
         near = sympy.Rational(str(decimal)).limit_denominator(_MAX_DENOMINATOR)
     except (TypeError, ValueError):
         return []
@@ -171,7 +189,35 @@ def _piece_ends(body: sympy.Expr) -> list[sympy.Expr]:
     found = set(break_points(body))
     for argument in _delicate_arguments(body):
         found |= real_zeros(argument, f"{argument}, a denominator or the argument of a logarithm or root")
-    return sorted((point for point in found if point.is_positive), key=float)
+    positive = []
+    for point in found:
+        # By intervals: a point whose sign sympy's assumptions do not know must not be lost.
+        side = sign_of(point)
+        if side is None:
+            raise InputError(f"whether the break point {point} is positive is not known")
+        if side > 0:
+            positive.append(point)
+    return _in_order(positive)
+
+
+def _in_order(points: list[sympy.Expr]) -> list[sympy.Expr]:
+    """Exact numbers in increasing order, each once. Floats would not tell 2 from 2 + 1e-30, and lose a cell between.
+
+    Raises:
+        InputError: two of them can be neither told apart nor proved equal.
+    """
+
+    def compare(a: sympy.Expr, b: sympy.Expr) -> int:
+        side = sign_of(a - b)
+        if side is None:
+            raise InputError(f"the break points {a} and {b} cannot be told apart")
+        return side
+
+    ordered: list[sympy.Expr] = []
+    for point in sorted(points, key=cmp_to_key(compare)):
+        if not ordered or compare(ordered[-1], point) != 0:
+            ordered.append(point)
+    return ordered
 
 
 def _refuted(expression: sympy.Expr, points: tuple[sympy.Expr, ...]) -> Answer | None:

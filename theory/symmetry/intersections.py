@@ -9,13 +9,15 @@ import numpy as np
 import sympy
 
 from theory.arguments import InputError
-from theory.symmetry.blocks import ScaledPermutations
-from theory.symmetry.elements import MONOMIAL
+from theory.symmetry.blocks import FormGroup, ScaledPermutations, difference_basis
+from theory.symmetry.composite import composite
+from theory.symmetry.elements import MONOMIAL, ORTHOGONAL, permutation_matrix
 from theory.symmetry.groups import MatrixGroup, PrivilegedOrbit, group
 
 __all__ = ["IntersectionGroup", "intersect"]
 
 _MAX_ENUMERATED = 50_000
+_MAX_REFLECTED = 7
 
 
 def intersect(first: MatrixGroup, second: MatrixGroup) -> MatrixGroup:
@@ -41,8 +43,11 @@ def _named(a: str, b: str, n: int) -> MatrixGroup | None:
     if a not in MONOMIAL:
         a, b = b, a
     if a not in MONOMIAL:
-        return None
+        return _fixing_ones(b, a, n) if a in ORTHOGONAL else _fixing_ones(a, b, n)
     signs, scales = a in ("B", "R* wr S"), a in ("R+ wr S", "R* wr S")
+    if scales and b in ("SO", "S + 1v"):
+        # Rows of length one, or columns of P + 1 v^T with one entry: the scales are signs.
+        return intersect(group("B" if signs else "S", n), group(b, n))
     if b in MONOMIAL:
         signs, scales = signs and b in ("B", "R* wr S"), scales and b in ("R+ wr S", "R* wr S")
         return group({(0, 0): "S", (1, 0): "B", (0, 1): "R+ wr S", (1, 1): "R* wr S"}[signs, scales], n)
@@ -52,6 +57,24 @@ def _named(a: str, b: str, n: int) -> MatrixGroup | None:
         return ScaledPermutations(n=n)
     # The row sums of a monomial matrix are its entries.
     return group("S", n) if b == "Stab1" else None
+
+
+def _fixing_ones(a: str, b: str, n: int) -> MatrixGroup | None:
+    """What an orthogonal group b has in common with the maps that fix the all-ones vector, or permute up to it."""
+    if b not in ORTHOGONAL:
+        return None
+    if a == "S + 1v":
+        return IntersectionGroup("intersection", n, first=group(a, n), second=group(b, n))
+    if a != "Stab1":
+        return None
+    if b == "SO":
+        return group("trivial", n) if n == 2 else None
+    # CO as well: a map that fixes a vector has no scale.
+    V = sympy.Matrix(difference_basis(n))
+    block = FormGroup(n=n - 1, form=sympy.ImmutableMatrix(V.T * V))
+    basis = sympy.Matrix.hstack(sympy.ones(n, 1), V)
+    title = f"O({n - 1}) on sum-zero vectors, 1 fixed"
+    return composite((group("trivial", 1), 1), (block, 1), basis=basis, title=title)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +108,7 @@ class IntersectionGroup(MatrixGroup):
 
     @property
     def has_exact_generators(self) -> bool:
-        return self._finite is not None
+        return self._finite is not None or self._is_reflected
 
     @property
     def _finite(self) -> MatrixGroup | None:
@@ -94,7 +117,28 @@ class IntersectionGroup(MatrixGroup):
             min(small, key=lambda g: int(g.order)) if small and min(g.order for g in small) <= _MAX_ENUMERATED else None
         )
 
+    def is_subgroup(self, other: MatrixGroup) -> bool:
+        bare = self.conjugator is None and self.n == other.n
+        if bare and (self.first.is_subgroup(other) or self.second.is_subgroup(other)):
+            return True
+        return super().is_subgroup(other)
+
+    @property
+    def _is_reflected(self) -> bool:
+        """Whether this is S_n + 1 v^T met with orthogonal maps: P and P (I - 2 J/n).
+
+        For I + 1 v^T orthogonal up to a scale, 1 v^T + v 1^T + n v v^T is a multiple of I: v = c 1, c = 0 or c = -2/n.
+        """
+        bare = type(self.first) is type(self.second) is MatrixGroup
+        plain = bare and self.first.conjugator is None and self.second.conjugator is None
+        return plain and self.first.key == "S + 1v" and self.second.key in ORTHOGONAL and self.n <= _MAX_REFLECTED
+
     def _elements(self) -> list[sympy.Matrix]:
+        if self._is_reflected:
+            one = sympy.eye(self.n)
+            turned = one - 2 * sympy.ones(self.n) / self.n
+            every = (permutation_matrix(o) * X for o in permutations(range(self.n)) for X in (one, turned))
+            return [A for A in every if self.second.contains(A)]
         if self._finite is None:
             raise InputError(f"{self.name} is not enumerable: neither group is a small finite one")
         other = self.second if self._finite is self.first else self.first
@@ -108,7 +152,7 @@ class IntersectionGroup(MatrixGroup):
         return [sympy.Matrix(A) for A in every if other.contains(sympy.Matrix(A))]
 
     def _own_discrete(self) -> list[sympy.Matrix]:
-        if self._finite is not None:
+        if self.has_exact_generators:
             return self._elements()
         both = (*self.first.discrete_generators(), *self.second.discrete_generators())
         return [sympy.Matrix(A) for A in both if self._holds_exactly(sympy.Matrix(A))]
@@ -128,11 +172,11 @@ class IntersectionGroup(MatrixGroup):
     def _holds_exactly(self, A: sympy.Matrix) -> bool:
         return self.first.contains(A) and self.second.contains(A)
 
-    def _holds_numerically(self, A: np.ndarray) -> bool:
-        return self.first.contains(A) and self.second.contains(A)
+    def _holds_numerically(self, A: np.ndarray, tolerance: float) -> bool:
+        return self.first.contains(A, tolerance) and self.second.contains(A, tolerance)
 
     def _exact_element(self, rng: np.random.Generator) -> sympy.Matrix:
-        if self._finite is None:
+        if not self.has_exact_generators:
             raise InputError(
                 f"{self.name} is not sampled: no parametrisation is known; use `contains` and `lie_algebra`"
             )

@@ -178,8 +178,9 @@ def test_intersections_with_names_and_without() -> None:
     fixing = group("O", 3).intersection(group("Stab1", 3))
     assert (fixing.dimension, fixing.status) == (1, "proved")
     assert DERIVED["layer_norm"].intersection(group("B", 3)).order == 12  # the permutations, and minus them
+    rotating = group("SO", 3).intersection(group("Stab1", 3))
     with pytest.raises(InputError, match="not sampled"):
-        fixing.exact_samples(1)
+        rotating.exact_samples(1)
     with pytest.raises(InputError, match="dimensions"):
         group("O", 3).intersection(group("O", 2))
 

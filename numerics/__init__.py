@@ -11,6 +11,7 @@ from numerics.optimum import Optimum, minimise_loss
 from numerics.phase_grid import PhaseGrid, phase_grid
 from numerics.population import population_loss
 from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
+from numerics.torch_modules import symbolic_form
 from numerics.weighted_sparse_optimum import WeightedOptimum, first_order_loss, minimise_first_order
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "minimise_sparse_coefficient",
     "phase_grid",
     "population_loss",
+    "symbolic_form",
 ]

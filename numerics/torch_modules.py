@@ -42,7 +42,7 @@ def symbolic_form(module: nn.Module) -> Activation | Layer | None:
     Source: the definitions in torch's documentation of each class; checked against torch in the tests.
     """
     name = torch_class(module)
-    return _FORMS[name](module) if name in _FORMS else None
+    return _FORMS[name](module) if name is not None and name in _FORMS else None
 
 
 def recognised_modules() -> tuple[str, ...]:

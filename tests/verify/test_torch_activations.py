@@ -27,7 +27,6 @@ def _gained(module: Any) -> nn.Module:
     return module
 
 
-
 # module: (the form written by hand, group key, intertwiner key)
 ELEMENTWISE: dict[str, tuple[nn.Module, Any, str, str]] = {
     "Identity": (nn.Identity(), "linear", "GL", "GL"),

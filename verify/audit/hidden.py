@@ -1,0 +1,411 @@
+"""Which changes of the weights leave the network's function as it is: the symmetry of each hidden layer.
+
+Between x -> W1 x + b1, f, and y -> W2 y + b2 every A with f(Ax) = phi(A) f(x) acts: W1 -> A W1, b1 -> A b1,
+W2 -> W2 phi(A)^-1. The proof is one line; the network itself is also run with the changed weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from theory import Activation, InputError, MatrixGroup, equivariance_group
+from theory.activations import elementwise
+from theory.symmetry.elements import MONOMIAL
+from verify.audit.affine import affine_map
+from verify.audit.elements import GaugeGroup, gauge_group, members, tied_group
+from verify.audit.layers import LayerAudit, privileged_words
+from verify.audit.tracing import Trace
+
+__all__ = ["HiddenLayer", "hidden_layers"]
+
+_TOLERANCE = 1e-9
+_ELEMENTS, _INPUTS = 8, 64
+_WEIGHTED = ("linear", "matmul", "mm", "einsum")
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenLayer:
+    """The group that acts on the weights around one hidden layer without changing the network.
+
+    Attributes:
+        name: of the activation; for two affine maps in a row, of both.
+        before, after: the layers whose weights change.
+        units: the width of the hidden layer (its channels, between convolutions).
+        group: of A, in words.
+        character: phi in words.
+        is_tied: whether the next weights are the transpose of these and stay so.
+        is_shifted: whether the next bias changes as well.
+        status: "proved", "open" (at least these), "refuted" (the network did change) or "not analysed".
+        reason: why, in a sentence or two.
+        tried: how many members were applied to the weights.
+        is_exact: whether these were exact rationals.
+        deviation: the largest change of an output over the largest output, float64.
+        control: the same for a matrix outside the group; None where every matrix is inside.
+        privileged: the directions of the hidden space that its activation singles out, in words.
+    """
+
+    name: str
+    before: str
+    after: tuple[str, ...]
+    units: int
+    group: str
+    character: str
+    is_tied: bool
+    is_shifted: bool
+    status: str
+    reason: str
+    tried: int = 0
+    is_exact: bool = False
+    deviation: float | None = None
+    control: float | None = None
+    privileged: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Before:
+    """What leads to an activation: weights, then at most one BatchNorm, then biases."""
+
+    producer: int
+    norm: int | None = None
+    biases: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where a matrix is inserted, and into how many entries a reshaping spreads each unit."""
+
+    before: _Before
+    consumers: tuple[int, ...]
+    units: int
+    repeats: int
+
+
+def hidden_layers(trace: Trace, layers: tuple[LayerAudit, ...], seed: int = 0) -> tuple[HiddenLayer, ...]:
+    """The symmetry of every hidden layer: each activation with weights on both sides, and each pair of affine maps."""
+    found: list[HiddenLayer | None] = []
+    if trace.found_by != "torch.fx":
+        return ()
+    for index, layer in enumerate(layers):
+        if layer.kind in ("activation", "normalisation") and not _passes(layer):
+            found.append(_around(trace, layers, index, seed))
+        elif _is_weighted(trace, index, layer):
+            found.append(_without_activation(trace, layers, index, seed))
+    return tuple(one for one in found if one is not None)
+
+
+def _around(trace: Trace, layers: tuple[LayerAudit, ...], index: int, seed: int) -> HiddenLayer | None:
+    source = trace.steps[index].inputs[0]
+    if source >= 0 and _is_elementwise(layers[source]) and trace.users(source) == [index] and source != trace.output:
+        return None  # part of the activation that starts earlier
+    layer, last = _composed(trace, layers, index)
+    before, after = _before(trace, layers, source, index), _after(trace, layers, last)
+    if before is None or after is None:
+        return None  # the first or the last layer of the network
+    if isinstance(before, str) or isinstance(after, str):
+        return _not_analysed(layer, before if isinstance(before, str) else str(after))
+    return _audited(trace, layers, layer, before, *after, seed)
+
+
+def _composed(trace: Trace, layers: tuple[LayerAudit, ...], index: int) -> tuple[LayerAudit, int]:
+    """Elementwise functions in a row as one, such as max(0, z)**2, and the step that ends them."""
+    layer, last = layers[index], index
+    while _is_elementwise(layer):
+        users = trace.users(last)
+        if len(users) != 1 or last == trace.output or not _is_elementwise(layers[users[0]]):
+            break
+        inner, outer = layer.form, layers[users[0]].form
+        assert isinstance(inner, Activation) and isinstance(outer, Activation)
+        name, last = f"{layer.name}, {layers[users[0]].name}", users[0]
+        form = elementwise(outer.expr.subs(outer.z, inner.expr), f"{outer.name} of {inner.name}")
+        own = equivariance_group(form, prod(layer.input_shape))
+        layer = replace(layer, name=name, form=form, privileged=privileged_words(own))
+    return layer, last
+
+
+def _is_elementwise(layer: LayerAudit) -> bool:
+    return isinstance(layer.form, Activation) and layer.form.is_elementwise and not _passes(layer)
+
+
+def _without_activation(trace: Trace, layers: tuple[LayerAudit, ...], index: int, seed: int) -> HiddenLayer | None:
+    """Weights that directly follow those at `index`."""
+    last, biases = index, []
+    users = trace.users(last)
+    while len(users) == 1 and (_passes(layers[users[0]]) or _is_bias(trace, users[0], layers[users[0]])):
+        last = users[0]
+        biases += [] if _passes(layers[last]) else [last]
+        users = trace.users(last)
+    if not users or last == trace.output or not all(_is_weighted(trace, user, layers[user]) for user in users):
+        return None
+    return _audited(trace, layers, None, _Before(index, None, tuple(biases)), tuple(users), 1, seed)
+
+
+def _before(trace: Trace, layers: tuple[LayerAudit, ...], index: int, user: int) -> _Before | str | None:
+    """The weights whose output reaches the activation, and what is added on the way; or why not."""
+    biases: list[int] = []
+    norm: int | None = None
+    while True:
+        if index == -1:
+            return None
+        layer = layers[index]
+        if trace.users(index) != [user] or index == trace.output:
+            return f"the value before it, {layer.name}, is used elsewhere too"
+        if _is_weighted(trace, index, layer):
+            return _Before(index, norm, tuple(biases))
+        if layer.affine is not None and isinstance(trace.steps[index].operation, _NORMS) and norm is None:
+            norm = index
+        elif not _passes(layer):
+            if not _is_bias(trace, index, layer) or norm is not None:
+                return f"{layer.label} stands between it and the weights before"
+            biases.append(index)
+        index, user = trace.steps[index].inputs[0], index
+
+
+def _after(trace: Trace, layers: tuple[LayerAudit, ...], index: int) -> tuple[tuple[int, ...], int] | str | None:
+    """The weights that take the activation's value, and into how many entries each unit is spread by a reshaping."""
+    repeats = 1
+    while True:
+        users = trace.users(index)
+        if index == trace.output or not users:
+            return None if len(users) == 0 else "its value is an output of the network too"
+        if all(_is_weighted(trace, user, layers[user]) for user in users):
+            return tuple(users), repeats
+        if len(users) > 1:
+            return "its value is used by more than weights"
+        index = users[0]
+        if layers[index].kind == "shape" and len(layers[index].output_shape or ()) == 1:
+            repeats *= prod(layers[index].input_shape[1:])
+        elif not _passes(layers[index]):
+            return f"{layers[index].label} stands between it and the weights after"
+
+
+def _passes(layer: LayerAudit) -> bool:
+    """Identity and dropout, which do nothing in evaluation mode."""
+    return layer.form is not None and layer.form.name == "linear"
+
+
+def _is_bias(trace: Trace, index: int, layer: LayerAudit) -> bool:
+    return layer.affine is not None and trace.steps[index].operation in ("add", "iadd", "sub", "rsub")
+
+
+def _is_weighted(trace: Trace, index: int, layer: LayerAudit) -> bool:
+    operation = trace.steps[index].operation
+    if isinstance(operation, _CONVOLUTIONS):
+        return type(operation) in _CONVOLUTIONS and operation.groups == 1
+    return layer.affine is not None and (type(operation) is nn.Linear or operation in _WEIGHTED)
+
+
+def _not_analysed(layer: LayerAudit, why: str) -> HiddenLayer:
+    units = layer.input_shape[0] if len(layer.input_shape) > 1 else layer.input_shape[-1]
+    return HiddenLayer(
+        layer.name, "", (), units, "-", "-", False, False, "not analysed", why, privileged=layer.privileged
+    )
+
+
+def _audited(
+    trace: Trace,
+    layers: tuple[LayerAudit, ...],
+    layer: LayerAudit | None,
+    before: _Before,
+    consumers: tuple[int, ...],
+    repeats: int,
+    seed: int,
+) -> HiddenLayer:
+    producer = before.producer
+    is_convolution = isinstance(trace.steps[producer].operation, _CONVOLUTIONS)
+    shape = layers[producer].output_shape or (0,)
+    units = shape[0] if is_convolution else shape[-1]
+    place = _Place(before, consumers, units, repeats)
+    name = "no activation" if layer is None else layer.name
+    form = None if layer is None else layer.form
+    blank = HiddenLayer(
+        name, layers[producer].name, tuple(layers[one].name for one in consumers), units, "-", "-", False, False,
+        "not analysed", "", privileged="none" if layer is None else layer.privileged,
+    )  # fmt: skip
+    shared = _sharing(trace, producer, consumers)
+    if isinstance(shared, str):
+        return _with(blank, reason=shared)
+    misfit = _misfit(trace, place, is_convolution, form)
+    if misfit:
+        return _with(blank, reason=misfit)
+    try:
+        shifts = all(_takes_a_shift(trace.steps[one].operation) for one in consumers) and not shared
+        if layer is not None and form is None and layer.intertwiner is not None:
+            found = GaugeGroup(layer.intertwiner.group, "A -> A", np.zeros(units), layer.intertwiner)
+        else:
+            found = gauge_group(form, units, None if layer is None else layer.offset, shifts)
+    except InputError as problem:
+        return _with(blank, reason=str(problem))
+    inside = tied_group(found) if shared else found.group
+    if before.norm is not None and found.group.key not in MONOMIAL:
+        return _with(blank, reason=f"{found.group.name} do not pass through {layers[before.norm].label}")
+    if inside is None:
+        return _with(
+            blank, reason="the weights after are the transpose of those before; what keeps them so is not derived"
+        )
+    return _checked(trace, place, found, inside, _with(blank, is_tied=shared), seed)
+
+
+def _misfit(trace: Trace, place: _Place, is_convolution: bool, form: Any) -> str:
+    """Why the units before and after are not the same; empty where they are."""
+    for one in place.consumers:
+        step = trace.steps[one]
+        if not is_convolution and (isinstance(step.operation, _CONVOLUTIONS) or place.repeats > 1):
+            return "the weights after act on another axis than those before"
+        if is_convolution and not isinstance(step.operation, _CONVOLUTIONS) and len(step.input_shape) != 1:
+            return "the weights after act on another axis than the channels"
+    if is_convolution and form is not None and not form.is_elementwise:
+        return "it couples the last axis of an image, not the channels"
+    return ""
+
+
+def _checked(
+    trace: Trace, place: _Place, found: GaugeGroup, inside: MatrixGroup, blank: HiddenLayer, seed: int
+) -> HiddenLayer:
+    keeps = " and keeps W2 = W1^T, because A^T phi(A) = 1" if blank.is_tied else ""
+    moved = ", b2 -> b2 + W2 (c - phi(A)^-1 c) with f - c in place of f, c = f(0)," if found.is_shifted else ""
+    moved += " with A split between the weights and the norm" if place.before.norm is not None else ""
+    reason = (
+        f"f(Ax) = phi(A) f(x): W1 -> A W1, b1 -> A b1, W2 -> W2 phi(A)^-1{moved} leaves the function as it is{keeps}"
+    )
+    status = "proved" if inside.status == "proved" else "open"
+    stated = _with(
+        blank, group=inside.name, character=found.character, is_shifted=found.is_shifted, status=status, reason=reason
+    )
+    pairs, exact = members(found, inside, _ELEMENTS, seed)
+    if not pairs:
+        return _with(stated, reason=f"{reason}; not run at this size")
+    generator = torch.Generator().manual_seed(seed)
+    first = next(step for step in trace.steps if -1 in step.inputs)
+    x = torch.randn(_INPUTS, *first.input_shape, dtype=torch.float64, generator=generator)
+    run = lambda A, B: trace.run(x, _replacements(trace, place, A, B, found.offset))  # noqa: E731
+    original = trace.run(x, {})
+    deviation = max(_deviation(original, run(A, B)) for A, B in pairs)
+    rng = np.random.default_rng(seed)
+    outside = np.eye(place.units) + rng.standard_normal((place.units, place.units)) / (2 * place.units**0.5)
+    control = None
+    if inside.key != "GL" or blank.is_tied:
+        size = len(pairs[0][1])
+        other = np.linalg.inv(outside).T if blank.is_tied else outside if size == place.units else np.eye(size)
+        control = _deviation(original, run(outside, other))
+    if deviation > _TOLERANCE:
+        status, reason = "refuted", f"{reason}; but running the changed network gives other outputs"
+    return _with(
+        stated, status=status, reason=reason, tried=len(pairs), is_exact=exact, deviation=deviation, control=control
+    )
+
+
+def _replacements(
+    trace: Trace, place: _Place, A: np.ndarray, B: np.ndarray, offset: np.ndarray
+) -> dict[int, Callable[..., torch.Tensor]]:
+    """The affine steps with changed weights."""
+    back = np.linalg.inv(B)
+    shift = offset - back @ offset
+    before = place.before
+    inner = A
+    changed: dict[int, Callable[..., torch.Tensor]] = {}
+    if before.norm is not None:
+        # Its statistics are permuted, its gain and bias take the scales; the weights are permuted only.
+        inner = (A != 0).astype(float)
+        changed[before.norm] = _normalisation(trace.steps[before.norm].operation, inner, A)
+    changed[before.producer] = _affine(trace, before.producer, left=inner)
+    changed |= {one: _affine(trace, one, left=A, bias_only=True) for one in before.biases}
+    for one in place.consumers:
+        wide = np.kron(back, np.eye(place.repeats))
+        changed[one] = _affine(trace, one, right=wide, shift=np.repeat(shift, place.repeats))
+    return changed
+
+
+def _affine(
+    trace: Trace,
+    index: int,
+    left: np.ndarray | None = None,
+    right: np.ndarray | None = None,
+    shift: np.ndarray | None = None,
+    bias_only: bool = False,
+) -> Callable[..., torch.Tensor]:
+    """The step with W -> left W right, b -> left (b + W shift)."""
+    operation = trace.steps[index].operation
+    if isinstance(operation, _CONVOLUTIONS):
+        return _convolution(operation, left, right)
+    found = affine_map(trace, index)
+    assert found is not None
+    W, b = found.W, found.b
+    if shift is not None:
+        b = b + W @ shift
+    if right is not None:
+        W = W @ right
+    if left is not None:
+        W, b = (W if bias_only else left @ W), left @ b
+    matrix, constant = torch.from_numpy(np.ascontiguousarray(W.T)), torch.from_numpy(np.ascontiguousarray(b))
+    return lambda x: x @ matrix + constant
+
+
+def _convolution(operation: Any, left: np.ndarray | None, right: np.ndarray | None) -> nn.Module:
+    """A copy with changed filters: `left` on the channels it makes, `right` on those it takes."""
+    changed = copy.deepcopy(operation)
+    with torch.no_grad():
+        weight = changed.weight
+        if left is not None:
+            weight = torch.einsum("ij,j...->i...", torch.from_numpy(left), weight)
+            if changed.bias is not None:
+                changed.bias.copy_(torch.from_numpy(left) @ changed.bias)
+        if right is not None:
+            weight = torch.einsum("oi...,ij->oj...", weight, torch.from_numpy(right))
+        changed.weight.copy_(weight)
+    return changed
+
+
+def _normalisation(operation: Any, permuted: np.ndarray, scaled: np.ndarray) -> nn.Module:
+    """BatchNorm with permuted statistics, and gain and bias moved by a monomial matrix."""
+    changed = copy.deepcopy(operation)
+    P, A = torch.from_numpy(permuted), torch.from_numpy(scaled)
+    size = P @ torch.ones_like(changed.running_mean)
+    changed.weight = nn.Parameter(A @ (size if operation.weight is None else operation.weight), requires_grad=False)
+    changed.bias = nn.Parameter(A @ (0 * size if operation.bias is None else operation.bias), requires_grad=False)
+    changed.running_mean.copy_(P @ operation.running_mean)
+    changed.running_var.copy_(P @ operation.running_var)
+    return changed
+
+
+def _takes_a_shift(operation: Any) -> bool:
+    """Whether the next layer has a bias that can take up a constant; a padded convolution would need one per place."""
+    return isinstance(operation, nn.Linear) and operation.bias is not None
+
+
+def _sharing(trace: Trace, producer: int, consumers: tuple[int, ...]) -> bool | str:
+    """Whether the weights after are the transpose of those before; a sentence where weights are shared otherwise."""
+    own, later = trace.steps[producer].storages, [trace.steps[one].storages for one in consumers]
+    for i, step in enumerate(trace.steps):
+        if i != producer and i not in consumers and step.storages & frozenset().union(own, *later):
+            return f"it shares weights with {step.name}, which would change too"
+    if not own & frozenset().union(*later):
+        return "the same weights are used twice" if len(consumers) > len(set(later)) else False
+    first, second = affine_map(trace, producer), affine_map(trace, consumers[0])
+    known = len(consumers) == 1 and first is not None and second is not None
+    # A symmetric W used twice is no transpose that follows W.
+    if known and not np.array_equal(second.W, first.W) and np.array_equal(second.W, first.W.T):  # type: ignore[union-attr]
+        return True
+    return "the weights after are those before in another form, and would change with them"
+
+
+def _deviation(original: torch.Tensor, changed: torch.Tensor) -> float:
+    scale = float(original.abs().max())
+    return float((changed - original).abs().max()) / (scale if scale > 0 else 1.0)
+
+
+def _with(found: HiddenLayer, **changes: Any) -> HiddenLayer:
+    return replace(found, **changes)

@@ -27,7 +27,8 @@ def symbolic_form(module: nn.Module) -> Activation | Layer | None:
     """The map of one vector that a torch activation or normalisation module computes in evaluation mode, as a formula.
 
     Elementwise modules become an `Activation`, those that couple entries a `Layer` on the last axis (without the bias
-    that LayerNorm adds). Float parameters are read as the decimals they print as: a slope of 0.01 is 1/100.
+    that LayerNorm adds). Options are read as the decimals they print as (a slope of 0.01 is 1/100), trained
+    numbers (the slope of PReLU, gains) as the binary fractions they are.
 
     Args:
         module: an instance of a class of `torch.nn`.
@@ -73,7 +74,7 @@ def _leaky(module: Any) -> Activation:
 
 
 def _prelu(module: Any) -> Activation:
-    slopes = {float(slope) for slope in module.weight.detach().flatten().tolist()}
+    slopes = {sympy.Rational(slope) for slope in module.weight.detach().flatten().tolist()}
     if len(slopes) > 1:
         raise InputError(
             f"PReLU has {module.weight.numel()} slopes that differ; it is not one function of every entry: audit it"
@@ -162,7 +163,7 @@ def _normalisation(key: str) -> Callable[[Any], Layer]:
 
             # RMSNorm without an eps uses the spacing of the numbers it is given: double precision in an audit.
             eps = torch.finfo(torch.float64).eps
-        gain = None if module.weight is None else module.weight.detach().tolist()
+        gain = None if module.weight is None else [sympy.Rational(value) for value in module.weight.detach().tolist()]
         if gain is not None and all(value == 1 for value in gain):
             gain = None
         return layer(key, eps=eps, gain=gain)

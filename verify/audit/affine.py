@@ -68,8 +68,8 @@ def affine_map(trace: Trace, index: int) -> AffineMap | None:
     step = trace.steps[index]
     if isinstance(step.operation, nn.Linear) and type(step.operation) is nn.Linear and len(step.input_shape) >= 1:
         module = step.operation
-        bias = torch.zeros(module.out_features) if module.bias is None else module.bias
-        return AffineMap(_array(module.weight), _array(bias))
+        shift: Any = module.bias
+        return AffineMap(_array(module.weight), _array(torch.zeros(module.out_features) if shift is None else shift))
     if step.operation == "linear" and _is_affine(step):
         constants = dict(zip(("input", "weight", "bias"), step.constants[0], strict=False)) | dict(step.constants[1])
         W, bias = constants["weight"], constants.get("bias")
@@ -151,9 +151,8 @@ def affine_symmetry(found: AffineMap) -> AffineSymmetry:
     if inside:
         asked = f"fixes x0{' modulo the kernel of W, which it keeps' if rank < n else ''}, where W x0 = b"
     also = " and B b = b" if found.has_bias else ""
-    reason = [
-        f"rank {rank} {how}; B W = W A{also} has an invertible B where A {asked}; the pairs (A, B) have dimension {pairs}"
-    ]
+    why = f"rank {rank} {how}; B W = W A{also} has an invertible B where A {asked}"
+    reason = [f"{why}; the pairs (A, B) have dimension {pairs}"]
     status = "proved" if proved else "supported"
     if p != n:
         return AffineSymmetry(f"maps R^{n} to R^{p}", words, None, free, status, tuple(reason))

@@ -128,7 +128,8 @@ def _composed(trace: Trace, layers: tuple[LayerAudit, ...], index: int) -> tuple
         if len(users) != 1 or last == trace.output or not _is_elementwise(layers[users[0]]):
             break
         inner, outer = layer.form, layers[users[0]].form
-        assert isinstance(inner, Activation) and isinstance(outer, Activation)
+        assert isinstance(inner, Activation)
+        assert isinstance(outer, Activation)
         name, last = f"{layer.name}, {layers[users[0]].name}", users[0]
         form = elementwise(outer.expr.subs(outer.z, inner.expr), f"{outer.name} of {inner.name}")
         own = equivariance_group(form, prod(layer.input_shape))

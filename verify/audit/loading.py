@@ -188,16 +188,18 @@ def _built(found: Any, target: str, name: str) -> nn.Module:
     if isinstance(found, nn.Module):
         return found
     if not callable(found):
-        raise InputError(f"{target} is a {type(found).__name__}, no torch module; name a module, a class or a function")
+        kind = type(found).__name__
+        raise InputError(f"{target} is a {kind}, not a torch.nn.Module; name an instance, a class or a function")
     if inspect.isclass(found) and not issubclass(found, nn.Module):
-        raise InputError(f"{target} is a class but no torch.nn.Module; name a module, a class of them or a function")
+        raise InputError(f"{target} is a class that is no torch.nn.Module; name one that is, or a function")
     needed = _needed(found)
     if needed:
         short, arguments = name.rpartition(".")[2], ", ".join(f"{one}=..." for one in needed)
         verb = "the class" if inspect.isclass(found) else "the function"
+        file = _file_and_name(target)[0] or "FILE.py"
         raise InputError(
-            f"{target}: {verb} needs the arguments {', '.join(needed)}; add a function that gives them, for example"
-            f" `def make(): return {short}({arguments})`, and name that: {target.strip()[: -len(name)]}make"
+            f"{target}: {verb} needs the arguments {', '.join(needed)}; write a function that gives them,"
+            f" `def make(): return {short}({arguments})`, and name that: {file}:make"
         )
     module = _quietly(found, f"{name}()")
     if not isinstance(module, nn.Module):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from verify.audit.layers import LayerAudit
     from verify.audit.whole import WholeAudit
 
-__all__ = ["NetworkAudit", "audit_network"]
+__all__ = ["NetworkAudit", "audit_network", "input_shape"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,8 @@ class NetworkAudit:
         """0 where everything is proved or supported, 1 where a run contradicts a proof, 3 where something is open."""
         if any(one.status == "refuted" for one in self.hidden):
             return 1
-        is_open = any(one.status == "open" for one in (*self.layers, *self.hidden))
-        return 3 if is_open or self.not_analysed else 0
+        statuses = [one.status for one in self.layers] + [one.status for one in self.hidden]
+        return 3 if "open" in statuses or self.not_analysed else 0
 
     def __str__(self) -> str:
         from verify.audit.page import page
@@ -109,7 +109,7 @@ def audit_network(
 
     if not isinstance(module, nn.Module):
         raise InputError(f"module={type(module).__name__} must be a torch.nn.Module instance")
-    shape = _shape(module, input_shape)
+    shape = _input_shape(module, input_shape)
     from verify.audit.hidden import hidden_layers
     from verify.audit.layers import audit_layer
     from verify.audit.tracing import trace
@@ -150,7 +150,12 @@ def _initialise_lazy_layers(module: nn.Module, shape: tuple[int, ...]) -> None:
         run_forward(module, torch.zeros(2, *shape, dtype=torch.float64))
 
 
-def _shape(module: nn.Module, given: int | Sequence[int] | None) -> tuple[int, ...]:
+def input_shape(module: nn.Module, given: int | Sequence[int] | None = None) -> tuple[int, ...]:
+    """The shape of one input, without the batch axis: as given, or that of the first layer if this is an `nn.Linear`.
+
+    Raises:
+        InputError: not given where the first layer does not tell it, or no integers >= 1.
+    """
     from torch import nn
 
     if given is None:
@@ -176,3 +181,6 @@ def _unused(module: nn.Module, used: set[str]) -> tuple[str, ...]:
     leaves = [(name, one) for name, one in module.named_modules() if name and not list(one.children())]
     inside = tuple(f"{name}." for name in used)
     return tuple(name for name, _ in leaves if name not in used and not name.startswith(inside))
+
+
+_input_shape = input_shape

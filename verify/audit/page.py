@@ -23,6 +23,7 @@ def page(audit: NetworkAudit) -> str:
     whole = audit.whole
     shapes = f"{_shape(whole.input_shape)} -> {_shape(whole.output_shape)}"
     lines = [f"{audit.name}: {shapes}, evaluation mode, double precision; layers found by {audit.found_by}", ""]
+    lines += ["commutes: the A with f(Ax) = A f(x); intertwines: those with f(Ax) = B f(x) for some B", ""]
     lines += [_table(audit.layers), ""]
     if any(layer.found_by == "trace" for layer in audit.layers):
         lines += ["() a function called inside forward, found by tracing", ""]
@@ -34,7 +35,7 @@ def page(audit: NetworkAudit) -> str:
         lines += ["", "HIDDEN LAYERS: changes of the weights that leave the network's function as it is"]
         for hidden in audit.hidden:
             lines += _hidden(hidden)
-    lines += ["", f"THE WHOLE NETWORK, {whole.status}"]
+    lines += ["", f"THE WHOLE NETWORK: {whole.status}"]
     if whole.status != "not analysed":
         lines += _wrapped("commutes with (signed permutations only): ", whole.equivariance)
         lines += _wrapped("intertwines (signed permutations only): ", whole.intertwiners)
@@ -61,8 +62,8 @@ def _table(layers: tuple[LayerAudit, ...]) -> str:
         if layer.output_shape != layer.input_shape:
             shape += f" -> {_shape(layer.output_shape)}"
         own, every = _symbol(layer.equivariance), _symbol(layer.intertwiners)
-        rows.append((i, _cut(layer.name, 16), _cut(layer.label, 14), shape, own, every, layer.status))
-    header = ("", "layer", "map", "shape", "commutes: f(Ax) = A f(x)", "intertwines: = B f(x)", "status")
+        rows.append((i, _cut(layer.name, 14), _cut(layer.label, 14), shape, own, every, layer.status))
+    header = ("", "layer", "map", "shape", "commutes", "intertwines", "status")
     return text_table(header, rows, right=(0,))
 
 

@@ -272,6 +272,7 @@ class _Functions(torch.overrides.TorchFunctionMode):
 
 
 def _from_hooks(module: nn.Module, x: torch.Tensor, why: str) -> Trace:
+    x = x.clone()  # the module may change it in place
     leaves = {id(m): name for name, m in module.named_modules() if not list(m.children()) or _is_torchs(m)}
     steps: list[Step] = []
     produced: dict[int, int] = {id(x): -1}
@@ -300,8 +301,8 @@ def _from_hooks(module: nn.Module, x: torch.Tensor, why: str) -> Trace:
         if id(m) in leaves:
             handles += [m.register_forward_pre_hook(before), m.register_forward_hook(after)]
     try:
-        with mode:
-            value = run_forward(module, x)
+        with mode, torch.no_grad():
+            value = module(x)
     finally:
         for handle in handles:
             handle.remove()

@@ -34,8 +34,8 @@ class WholeAudit:
         input_shape, output_shape: without the batch axis.
         equivariance: {A : f(Ax) = A f(x)} among signed permutations, in words.
         intertwiners: {A : f(Ax) = B f(x) for some matrix B} among signed permutations, in words.
-        status: "proved" (each of them, by exact arithmetic on the weights), "supported" (some in floats only) or
-            "not analysed".
+        status: "proved" (all that were tried, by exact arithmetic on the weights), "supported" (some commute or fail in
+            floats only) or "not analysed".
         reason: how it was found.
         tried: signed permutations that were tried.
         commuting: how many of them commute.
@@ -114,13 +114,14 @@ def audit_whole(
     reason = (
         f"of {tried} signed permutations ({which}) {len(intertwining)} intertwine: {proved} proved, carried through"
     )
-    reason += f" the layers by exact arithmetic on the weights, {others} seen in floats only; the others fail in floats"
+    reason += f" the layers by exact arithmetic on the weights, {others} seen in floats only"
+    reason += "; the others fail in floats" if len(intertwining) < tried else ""
     return WholeAudit(
         shape,
         out,
         words(commuting, n, every) if n == p else f"maps R^{n} to R^{p}",
         words(intertwining, n, every),
-        "supported" if others else "proved",
+        "proved" if proved == tried else "supported",
         reason,
         tried,
         len(commuting),
@@ -161,9 +162,8 @@ def candidates(n: int) -> Iterator[SignedPermutation]:
     yield SignedPermutation(identity, plus)
     pairs = list(combinations(range(n), 2)) if n <= 32 else [(i, i + 1) for i in range(n - 1)]
     for i, j in pairs:
-        places = list(identity)
-        places[i], places[j] = j, i
-        yield SignedPermutation(tuple(places), plus)
+        swapped = [j if k == i else i if k == j else k for k in identity]
+        yield SignedPermutation(tuple(swapped), plus)
     for i in range(n):
         yield SignedPermutation(identity, tuple(-1 if k == i else 1 for k in range(n)))
     minus = (-1,) * n
@@ -249,6 +249,6 @@ def discovery(module: nn.Module, n: int, seed: int) -> str:
         found = search(module, n, seed=seed)
     except InputError as problem:
         return f"not searched: {problem}"
-    gap = getattr(found, "gap", None)
+    gap, status = getattr(found, "gap", None), getattr(found, "status", "in floats")
     shown = f", gap {gap:.2g}" if isinstance(gap, int | float) else ""
-    return f"{found.name} (dimension {found.dimension}{shown}, in floats)"
+    return f"{found.name} (dimension {found.dimension}{shown}; {status}, numerical)"

@@ -238,6 +238,18 @@ def _intertwines(moved: np.ndarray, value: np.ndarray) -> bool:
     return bool(np.all(np.abs(value / scale @ B - moved / scale) <= 1e-8))
 
 
+class _Batched(nn.Module):
+    """The module on vectors with any number of batch axes: BatchNorm and others insist on one."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The inner module's value on the last axis."""
+        return self.inner(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+
+
 def discovery(module: nn.Module, n: int, seed: int) -> str:
     """What `numerics.discover_equivariance` finds for the network, in words; or why it was not asked."""
     search: Callable[..., Any] | None = getattr(import_module("numerics"), "discover_equivariance", None)
@@ -246,7 +258,7 @@ def discovery(module: nn.Module, n: int, seed: int) -> str:
     if n > _LARGEST_DISCOVERED:
         return f"not searched: more than {_LARGEST_DISCOVERED} inputs"
     try:
-        found = search(module, n, seed=seed)
+        found = search(_Batched(module), n, seed=seed)
     except InputError as problem:
         return f"not searched: {problem}"
     gap, status = getattr(found, "gap", None), getattr(found, "status", "in floats")

@@ -59,7 +59,7 @@ def gauge_group(
     Raises:
         InputError: the form does not act on that many units.
     """
-    none = np.zeros(units)
+    none = np.zeros(units if form is None or isinstance(form, Activation) else form.output_dimension(units))
     if form is None:
         return GaugeGroup(group("GL", units), "A -> A", none)
     found = intertwiner(form, units)

@@ -63,6 +63,7 @@ _AS_MODULES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "softshrink": ("Softshrink", ("lambd",)),
     "tanhshrink": ("Tanhshrink", ()),
     "logsigmoid": ("LogSigmoid", ()),
+    "log_sigmoid": ("LogSigmoid", ()),
     "softmax": ("Softmax", ("dim",)),
     "softmin": ("Softmin", ("dim",)),
     "log_softmax": ("LogSoftmax", ("dim",)),
@@ -93,7 +94,7 @@ def form_of(step: Step) -> Activation | Layer | None:
         ):
             return symbolic_form(type(module)(dim=-1))
         return symbolic_form(module)
-    name, (positional, keywords) = step.operation.rstrip("_"), step.constants
+    name, (positional, keywords) = step.operation.strip("_"), step.constants
     if len(step.inputs) != 1 or not positional or positional[0] is not None:
         return None
     rest = positional[1:]

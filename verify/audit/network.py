@@ -112,10 +112,10 @@ def audit_network(
     shape = _input_shape(module, input_shape)
     from verify.audit.hidden import hidden_layers
     from verify.audit.layers import audit_layer
-    from verify.audit.tracing import trace
+    from verify.audit.tracing import as_root, trace
     from verify.audit.whole import audit_whole
 
-    own = _prepared(module)
+    own = as_root(_prepared(module))
     _initialise_lazy_layers(own, shape)
     found = trace(own, shape, seed)
     layers = tuple(audit_layer(found, i) for i in range(len(found.steps)))

@@ -16,7 +16,7 @@ from torch import fx, nn
 
 from theory import InputError
 
-__all__ = ["Step", "Trace", "trace"]
+__all__ = ["Step", "Trace", "as_root", "run_forward", "trace"]
 
 _BATCH = 5
 _IN_PLACE = ("iadd", "isub", "imul", "itruediv", "ipow", "imatmul", "setitem")
@@ -112,6 +112,7 @@ def trace(module: nn.Module, shape: Sequence[int], seed: int = 0) -> Trace:
     Raises:
         InputError: the forward pass fails on a batch of that shape.
     """
+    module = as_root(module)
     x = torch.randn(_BATCH, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     value, again = run_forward(module, x), run_forward(module, x)
     is_random = isinstance(value, torch.Tensor) and not torch.equal(value, again)
@@ -124,6 +125,11 @@ def trace(module: nn.Module, shape: Sequence[int], seed: int = 0) -> Trace:
         why = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         return _from_hooks(module, x, f"torch.fx cannot trace the forward pass ({why})")
     return found
+
+
+def as_root(module: nn.Module) -> nn.Module:
+    """The module, or a network of one layer where it is one of torch's own: a trace looks inside its root."""
+    return nn.Sequential(module) if _is_torchs(module) else module
 
 
 def run_forward(module: nn.Module, x: torch.Tensor) -> Any:
@@ -239,9 +245,13 @@ def _step_of(node: fx.Node, traced: fx.GraphModule, places: Mapping[fx.Node, int
 def known_name(target: Any) -> str:
     """The name of a function of torch or of an operator; with its module for every other function."""
     name = getattr(target, "__name__", str(target))
-    for home in (torch, nn.functional, torch._C._nn, torch.special, operator):
-        if getattr(home, name, None) is target:
-            return name
+    homes = (torch, nn.functional, torch._C._nn, torch.special, operator)
+    if any(getattr(home, name, None) is target for home in homes):
+        return name
+    for home in homes:  # F.threshold is called _threshold inside
+        for public, value in vars(home).items():
+            if value is target:
+                return public
     return f"{getattr(target, '__module__', '?')}.{name}"
 
 

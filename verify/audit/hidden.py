@@ -6,8 +6,6 @@ W2 -> W2 phi(A)^-1. The proof is one line; the network itself is also run with t
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -22,6 +20,7 @@ from theory.symmetry.elements import MONOMIAL
 from verify.audit.affine import affine_map
 from verify.audit.elements import GaugeGroup, gauge_group, members, tied_group
 from verify.audit.layers import LayerAudit, privileged_words
+from verify.audit.reweighting import CONVOLUTIONS, Before, Place, deviation, reweighted
 from verify.audit.tracing import Trace
 
 __all__ = ["HiddenLayer", "hidden_layers"]
@@ -29,7 +28,6 @@ __all__ = ["HiddenLayer", "hidden_layers"]
 _TOLERANCE = 1e-9
 _ELEMENTS, _INPUTS = 8, 64
 _WEIGHTED = ("linear", "matmul", "mm", "einsum")
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -75,25 +73,6 @@ class HiddenLayer:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
 
 
-@dataclass(frozen=True, eq=False)
-class _Before:
-    """What leads to an activation: weights, then at most one BatchNorm, then biases."""
-
-    producer: int
-    norm: int | None = None
-    biases: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class _Place:
-    """Where a matrix is inserted, and into how many entries a reshaping spreads each unit."""
-
-    before: _Before
-    consumers: tuple[int, ...]
-    units: int
-    repeats: int
-
-
 def hidden_layers(trace: Trace, layers: tuple[LayerAudit, ...], seed: int = 0) -> tuple[HiddenLayer, ...]:
     """The symmetry of every hidden layer: each activation with weights on both sides, and each pair of affine maps."""
     found: list[HiddenLayer | None] = []
@@ -109,7 +88,8 @@ def hidden_layers(trace: Trace, layers: tuple[LayerAudit, ...], seed: int = 0) -
 
 def _around(trace: Trace, layers: tuple[LayerAudit, ...], index: int, seed: int) -> HiddenLayer | None:
     source = trace.steps[index].inputs[0]
-    if source >= 0 and _is_elementwise(layers[source]) and trace.users(source) == [index] and source != trace.output:
+    earlier = source >= 0 and source != trace.output and trace.users(source) == [index]
+    if earlier and _is_elementwise(layers[source]) and _is_elementwise(layers[index]):
         return None  # part of the activation that starts earlier
     layer, last = _composed(trace, layers, index)
     before, after = _before(trace, layers, source, index), _after(trace, layers, last)
@@ -151,10 +131,10 @@ def _without_activation(trace: Trace, layers: tuple[LayerAudit, ...], index: int
         users = trace.users(last)
     if not users or last == trace.output or not all(_is_weighted(trace, user, layers[user]) for user in users):
         return None
-    return _audited(trace, layers, None, _Before(index, None, tuple(biases)), tuple(users), 1, seed)
+    return _audited(trace, layers, None, Before(index, None, tuple(biases)), tuple(users), 1, seed)
 
 
-def _before(trace: Trace, layers: tuple[LayerAudit, ...], index: int, user: int) -> _Before | str | None:
+def _before(trace: Trace, layers: tuple[LayerAudit, ...], index: int, user: int) -> Before | str | None:
     """The weights whose output reaches the activation, and what is added on the way; or why not."""
     biases: list[int] = []
     norm: int | None = None
@@ -165,7 +145,7 @@ def _before(trace: Trace, layers: tuple[LayerAudit, ...], index: int, user: int)
         if trace.users(index) != [user] or index == trace.output:
             return f"the value before it, {layer.name}, is used elsewhere too"
         if _is_weighted(trace, index, layer):
-            return _Before(index, norm, tuple(biases))
+            return Before(index, norm, tuple(biases))
         if layer.affine is not None and isinstance(trace.steps[index].operation, _NORMS) and norm is None:
             norm = index
         elif not _passes(layer):
@@ -204,8 +184,8 @@ def _is_bias(trace: Trace, index: int, layer: LayerAudit) -> bool:
 
 def _is_weighted(trace: Trace, index: int, layer: LayerAudit) -> bool:
     operation = trace.steps[index].operation
-    if isinstance(operation, _CONVOLUTIONS):
-        return type(operation) in _CONVOLUTIONS and operation.groups == 1
+    if isinstance(operation, CONVOLUTIONS):
+        return type(operation) in CONVOLUTIONS and operation.groups == 1
     return layer.affine is not None and (type(operation) is nn.Linear or operation in _WEIGHTED)
 
 
@@ -220,16 +200,16 @@ def _audited(
     trace: Trace,
     layers: tuple[LayerAudit, ...],
     layer: LayerAudit | None,
-    before: _Before,
+    before: Before,
     consumers: tuple[int, ...],
     repeats: int,
     seed: int,
 ) -> HiddenLayer:
     producer = before.producer
-    is_convolution = isinstance(trace.steps[producer].operation, _CONVOLUTIONS)
+    is_convolution = isinstance(trace.steps[producer].operation, CONVOLUTIONS)
     shape = layers[producer].output_shape or (0,)
     units = shape[0] if is_convolution else shape[-1]
-    place = _Place(before, consumers, units, repeats)
+    place = Place(before, consumers, units, repeats)
     name = "no activation" if layer is None else layer.name
     form = None if layer is None else layer.form
     blank = HiddenLayer(
@@ -260,13 +240,13 @@ def _audited(
     return _checked(trace, place, found, inside, _with(blank, is_tied=shared), seed)
 
 
-def _misfit(trace: Trace, place: _Place, is_convolution: bool, form: Any) -> str:
+def _misfit(trace: Trace, place: Place, is_convolution: bool, form: Any) -> str:
     """Why the units before and after are not the same; empty where they are."""
     for one in place.consumers:
         step = trace.steps[one]
-        if not is_convolution and (isinstance(step.operation, _CONVOLUTIONS) or place.repeats > 1):
+        if not is_convolution and (isinstance(step.operation, CONVOLUTIONS) or place.repeats > 1):
             return "the weights after act on another axis than those before"
-        if is_convolution and not isinstance(step.operation, _CONVOLUTIONS) and len(step.input_shape) != 1:
+        if is_convolution and not isinstance(step.operation, CONVOLUTIONS) and len(step.input_shape) != 1:
             return "the weights after act on another axis than the channels"
     if is_convolution and form is not None and not form.is_elementwise:
         return "it couples the last axis of an image, not the channels"
@@ -274,7 +254,7 @@ def _misfit(trace: Trace, place: _Place, is_convolution: bool, form: Any) -> str
 
 
 def _checked(
-    trace: Trace, place: _Place, found: GaugeGroup, inside: MatrixGroup, blank: HiddenLayer, seed: int
+    trace: Trace, place: Place, found: GaugeGroup, inside: MatrixGroup, blank: HiddenLayer, seed: int
 ) -> HiddenLayer:
     keeps = " and keeps W2 = W1^T, because A^T phi(A) = 1" if blank.is_tied else ""
     moved = ", b2 -> b2 + W2 (c - phi(A)^-1 c) with f - c in place of f, c = f(0)," if found.is_shifted else ""
@@ -292,94 +272,21 @@ def _checked(
     generator = torch.Generator().manual_seed(seed)
     first = next(step for step in trace.steps if -1 in step.inputs)
     x = torch.randn(_INPUTS, *first.input_shape, dtype=torch.float64, generator=generator)
-    run = lambda A, B: trace.run(x, _replacements(trace, place, A, B, found.offset))  # noqa: E731
+    run = lambda A, B: trace.run(x, reweighted(trace, place, A, B, found.offset))  # noqa: E731
     original = trace.run(x, {})
-    deviation = max(_deviation(original, run(A, B)) for A, B in pairs)
+    worst = max(deviation(original, run(A, B)) for A, B in pairs)
     rng = np.random.default_rng(seed)
     outside = np.eye(place.units) + rng.standard_normal((place.units, place.units)) / (2 * place.units**0.5)
     control = None
     if inside.key != "GL" or blank.is_tied:
         size = len(pairs[0][1])
         other = np.linalg.inv(outside).T if blank.is_tied else outside if size == place.units else np.eye(size)
-        control = _deviation(original, run(outside, other))
-    if deviation > _TOLERANCE:
+        control = deviation(original, run(outside, other))
+    if not worst <= _TOLERANCE:
         status, reason = "refuted", f"{reason}; but running the changed network gives other outputs"
     return _with(
-        stated, status=status, reason=reason, tried=len(pairs), is_exact=exact, deviation=deviation, control=control
+        stated, status=status, reason=reason, tried=len(pairs), is_exact=exact, deviation=worst, control=control
     )
-
-
-def _replacements(
-    trace: Trace, place: _Place, A: np.ndarray, B: np.ndarray, offset: np.ndarray
-) -> dict[int, Callable[..., torch.Tensor]]:
-    """The affine steps with changed weights."""
-    back = np.linalg.inv(B)
-    shift = offset - back @ offset
-    before = place.before
-    inner = A
-    changed: dict[int, Callable[..., torch.Tensor]] = {}
-    if before.norm is not None:
-        # Its statistics are permuted, its gain and bias take the scales; the weights are permuted only.
-        inner = (A != 0).astype(float)
-        changed[before.norm] = _normalisation(trace.steps[before.norm].operation, inner, A)
-    changed[before.producer] = _affine(trace, before.producer, left=inner)
-    changed |= {one: _affine(trace, one, left=A, bias_only=True) for one in before.biases}
-    for one in place.consumers:
-        wide = np.kron(back, np.eye(place.repeats))
-        changed[one] = _affine(trace, one, right=wide, shift=np.repeat(shift, place.repeats))
-    return changed
-
-
-def _affine(
-    trace: Trace,
-    index: int,
-    left: np.ndarray | None = None,
-    right: np.ndarray | None = None,
-    shift: np.ndarray | None = None,
-    bias_only: bool = False,
-) -> Callable[..., torch.Tensor]:
-    """The step with W -> left W right, b -> left (b + W shift)."""
-    operation = trace.steps[index].operation
-    if isinstance(operation, _CONVOLUTIONS):
-        return _convolution(operation, left, right)
-    found = affine_map(trace, index)
-    assert found is not None
-    W, b = found.W, found.b
-    if shift is not None:
-        b = b + W @ shift
-    if right is not None:
-        W = W @ right
-    if left is not None:
-        W, b = (W if bias_only else left @ W), left @ b
-    matrix, constant = torch.from_numpy(np.ascontiguousarray(W.T)), torch.from_numpy(np.ascontiguousarray(b))
-    return lambda x: x @ matrix + constant
-
-
-def _convolution(operation: Any, left: np.ndarray | None, right: np.ndarray | None) -> nn.Module:
-    """A copy with changed filters: `left` on the channels it makes, `right` on those it takes."""
-    changed = copy.deepcopy(operation)
-    with torch.no_grad():
-        weight = changed.weight
-        if left is not None:
-            weight = torch.einsum("ij,j...->i...", torch.from_numpy(left), weight)
-            if changed.bias is not None:
-                changed.bias.copy_(torch.from_numpy(left) @ changed.bias)
-        if right is not None:
-            weight = torch.einsum("oi...,ij->oj...", weight, torch.from_numpy(right))
-        changed.weight.copy_(weight)
-    return changed
-
-
-def _normalisation(operation: Any, permuted: np.ndarray, scaled: np.ndarray) -> nn.Module:
-    """BatchNorm with permuted statistics, and gain and bias moved by a monomial matrix."""
-    changed = copy.deepcopy(operation)
-    P, A = torch.from_numpy(permuted), torch.from_numpy(scaled)
-    size = P @ torch.ones_like(changed.running_mean)
-    changed.weight = nn.Parameter(A @ (size if operation.weight is None else operation.weight), requires_grad=False)
-    changed.bias = nn.Parameter(A @ (0 * size if operation.bias is None else operation.bias), requires_grad=False)
-    changed.running_mean.copy_(P @ operation.running_mean)
-    changed.running_var.copy_(P @ operation.running_var)
-    return changed
 
 
 def _takes_a_shift(operation: Any) -> bool:
@@ -401,11 +308,6 @@ def _sharing(trace: Trace, producer: int, consumers: tuple[int, ...]) -> bool | 
     if known and not np.array_equal(second.W, first.W) and np.array_equal(second.W, first.W.T):  # type: ignore[union-attr]
         return True
     return "the weights after are those before in another form, and would change with them"
-
-
-def _deviation(original: torch.Tensor, changed: torch.Tensor) -> float:
-    scale = float(original.abs().max())
-    return float((changed - original).abs().max()) / (scale if scale > 0 else 1.0)
 
 
 def _with(found: HiddenLayer, **changes: Any) -> HiddenLayer:

@@ -20,7 +20,7 @@ from verify.audit.tracing import Step, Trace
 __all__ = ["LayerAudit", "audit_layer", "privileged_words"]
 
 _LARGEST_COUPLED = 32
-_LARGEST_LISTED = 12
+_LARGEST_LISTED = 32
 _CONVOLUTIONS = ("Conv1d", "Conv2d", "Conv3d")
 _PRIVILEGED = {
     "B": "±e_i first, then every pattern of 0 and ±1 up to scale",
@@ -286,5 +286,12 @@ def privileged_words(found: MatrixGroup) -> str:
     if found.n > _LARGEST_LISTED:
         return "not listed at this size"
     orbits = found.privileged_directions()
-    shown = [f"({', '.join(map(str, orbit.representative))}) [{orbit.size}]" for orbit in orbits[:4]]
-    return ", ".join([*shown, "..."] if len(orbits) > 4 else shown) or "none"
+    shown = [f"{_vector(orbit.representative)}, {orbit.size} rays" for orbit in orbits[:4]]
+    return "; ".join([*shown, "..."] if len(orbits) > 4 else shown) or "none"
+
+
+def _vector(entries: Sequence[Any]) -> str:
+    if len(set(entries)) == 1 and len(entries) > 3:
+        return f"({entries[0]}, ..., {entries[0]})"
+    shown = ", ".join(map(str, entries[:8]))
+    return f"({shown}, ...)" if len(entries) > 8 else f"({shown})"

@@ -102,6 +102,8 @@ def _hidden(one: HiddenLayer) -> list[str]:
         return lines + _wrapped("", one.reason, 4)
     lines += _wrapped("group: ", f"{one.group}; phi: {one.character}{' (tied weights)' if one.is_tied else ''}", 4)
     lines += _wrapped("", one.reason, 4)
+    if ", " in one.name and one.privileged:
+        lines += _wrapped("privileged directions: ", one.privileged, 4)
     if one.deviation is not None:
         exactly = "exact rational" if one.is_exact else "random"
         control = "" if one.control is None else f"; by a matrix outside the group: {one.control:.1e}"

@@ -146,6 +146,13 @@ def test_functions_in_a_row_are_one_activation() -> None:
     assert_runs(one)
 
 
+def test_normalisation_beside_an_activation_is_named() -> None:
+    first, second = hidden(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.LayerNorm(6), nn.Linear(6, 3)))
+    assert (first.status, second.status) == ("not analysed", "not analysed")
+    assert "LayerNorm stands between" in first.reason
+    assert "ReLU stands between" in second.reason
+
+
 class Images(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -18,6 +18,7 @@ __all__ = ["AffineMap", "AffineSymmetry", "affine_map", "affine_symmetry"]
 
 _LARGEST = 4096
 _LARGEST_COMMUTANT = 16
+_LARGEST_KRYLOV = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +77,17 @@ def affine_map(trace: Trace, index: int) -> AffineMap | None:
         return AffineMap(_array(W), _array(torch.zeros(len(W)) if bias is None else bias))
     if type(step.operation) in (nn.BatchNorm2d, nn.BatchNorm3d):
         return _of_channels(step.operation)
-    if step.output_shape is None or len(step.input_shape) != 1 or len(step.output_shape) != 1 or step.node is None:
+    if step.output_shape is None or step.node is None or not _is_affine(step) or not _is_of_last_axis(step):
         return None
-    n = step.input_shape[0]
-    if n > _LARGEST or n * step.output_shape[0] > _LARGEST**2 // 4 or not _is_affine(step):
+    n, p = step.input_shape[-1], step.output_shape[-1]
+    if n > _LARGEST or n * p > _LARGEST**2 // 4:
         return None
     try:
         points = torch.cat([torch.zeros(1, n), torch.eye(n)]).to(torch.float64)
         values = trace.apply(index, points)
     except RuntimeError:  # constants that have the batch axis
         return None
-    if values.shape != (n + 1, *step.output_shape):
+    if values.shape != (n + 1, p):
         return None
     b = values[0]
     if step.operation in ("add", "iadd", "sub", "rsub"):
@@ -103,6 +104,20 @@ def _of_channels(module: Any) -> AffineMap | None:
     scale = scale / (module.running_var + module.eps).sqrt()
     bias = torch.zeros_like(scale) if module.bias is None else module.bias
     return AffineMap(np.diag(_array(scale)), _array(bias - module.running_mean * scale))
+
+
+def _is_of_last_axis(step: Step) -> bool:
+    """Whether it does the same to every vector along the last axis."""
+    assert step.output_shape is not None
+    if len(step.input_shape) == len(step.output_shape) == 1:
+        return True
+    if not step.input_shape or len(step.input_shape) != len(step.output_shape):
+        return False
+    positional, keywords = step.constants
+    sizes = [one.dim() for one in (*positional, *keywords.values()) if isinstance(one, torch.Tensor)]
+    if step.operation == "matmul":
+        return step.constants[0][0] is None and sizes == [2]
+    return step.operation not in ("mm", "einsum") and isinstance(step.operation, str) and max(sizes, default=0) <= 1
 
 
 def _is_affine(step: Step) -> bool:
@@ -176,7 +191,7 @@ def _commutant(found: AffineMap) -> tuple[str, MatrixGroup | None, bool, str]:
             return own.name, own, True, "W is a multiple of the identity, b one of the all-ones vector"
         return f"fixes b: dim {n * n - n}", None, True, "W is a multiple of the identity"
     vector = np.random.default_rng(0).integers(-99, 100, n).astype(np.float64)
-    if n <= 512 and krylov_rank(W, vector) == n:
+    if n <= _LARGEST_KRYLOV and krylov_rank(W, vector) == n:
         spanned = krylov_rank(W, b) if found.has_bias else 0
         why = f"some v, Wv, W^2 v, ... span R^{n} (exactly), so only polynomials q(W) commute with W"
         if spanned == n:

@@ -167,6 +167,8 @@ def refusal(step: Step) -> str:
         form_of(step)
     except InputError as problem:
         return str(problem)
+    if step.operation in AFFINE and len(step.inputs) == 1 and len(step.input_shape) != 1:
+        return "affine, but it mixes more than the last axis: matrices are read off maps of vectors only"
     return _REFUSALS.get(step.label, "no symbolic form is known for it")
 
 

@@ -112,11 +112,10 @@ def audit_network(
     shape = _input_shape(module, input_shape)
     from verify.audit.hidden import hidden_layers
     from verify.audit.layers import audit_layer
-    from verify.audit.tracing import as_root, trace
+    from verify.audit.tracing import trace
     from verify.audit.whole import audit_whole
 
-    own = as_root(_prepared(module))
-    _initialise_lazy_layers(own, shape)
+    own = _prepared(module, shape)
     found = trace(own, shape, seed)
     layers = tuple(audit_layer(found, i) for i in range(len(found.steps)))
     return NetworkAudit(
@@ -131,13 +130,15 @@ def audit_network(
     )
 
 
-def _prepared(module: nn.Module) -> nn.Module:
+def _prepared(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     try:
         own = copy.deepcopy(module)
     except Exception as problem:
         why = f"{type(problem).__name__}: {problem}"
         raise InputError(f"module cannot be copied ({why}); give one that copy.deepcopy accepts") from problem
-    return own.cpu().double().eval().requires_grad_(False)
+    own = own.cpu().double().eval()
+    _initialise_lazy_layers(own, shape)
+    return own.requires_grad_(False)
 
 
 def _initialise_lazy_layers(module: nn.Module, shape: tuple[int, ...]) -> None:

@@ -16,7 +16,7 @@ from torch import fx, nn
 
 from theory import InputError
 
-__all__ = ["Step", "Trace", "as_root", "run_forward", "trace"]
+__all__ = ["Step", "Trace", "run_forward", "trace"]
 
 _BATCH = 5
 _IN_PLACE = ("iadd", "isub", "imul", "itruediv", "ipow", "imatmul", "setitem")
@@ -112,13 +112,12 @@ def trace(module: nn.Module, shape: Sequence[int], seed: int = 0) -> Trace:
     Raises:
         InputError: the forward pass fails on a batch of that shape.
     """
-    module = as_root(module)
     x = torch.randn(_BATCH, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     value, again = run_forward(module, x), run_forward(module, x)
     is_random = isinstance(value, torch.Tensor) and not torch.equal(value, again)
     try:
         tracer = _Tracer()
-        graph = tracer.trace(module)
+        graph = tracer.trace(_Root(module))
         traced = fx.GraphModule(tracer.root, graph)
         found = _from_graph(traced, x, None if is_random else value)
     except Exception as problem:  # torch.fx runs code of the user's on proxies, which may raise anything
@@ -127,9 +126,15 @@ def trace(module: nn.Module, shape: Sequence[int], seed: int = 0) -> Trace:
     return found
 
 
-def as_root(module: nn.Module) -> nn.Module:
-    """The module, or a network of one layer where it is one of torch's own: a trace looks inside its root."""
-    return nn.Sequential(module) if _is_torchs(module) else module
+class _Root(nn.Module):
+    """A network of one input: further arguments keep their defaults, and one of torch's own modules stays whole."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Any) -> Any:
+        return self.network(x)
 
 
 def run_forward(module: nn.Module, x: torch.Tensor) -> Any:
@@ -223,7 +228,8 @@ def _step_of(node: fx.Node, traced: fx.GraphModule, places: Mapping[fx.Node, int
     )
     if node.op == "call_module":
         operation: nn.Module | str = traced.get_submodule(str(node.target))
-        name, storages = str(node.target), _storages(operation)
+        name, storages = str(node.target).removeprefix("network").removeprefix("."), _storages(operation)
+        name = name or type(operation).__name__
     else:
         operation = known_name(node.target) if node.op == "call_function" else str(node.target)
         name = node.name

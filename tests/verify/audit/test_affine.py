@@ -33,6 +33,11 @@ def test_a_rank_that_floats_cannot_see() -> None:
     assert rank_at_least(np.zeros((3, 2))) == 0
 
 
+def test_entries_of_very_different_sizes_do_not_raise_the_rank() -> None:
+    left, right = 2.0 ** np.array([0, 20, 45, 70, -61]), 2.0 ** np.array([3, -33, 64, -90])
+    assert rank_at_least(np.outer(left, right) * 3) == 1
+
+
 def test_krylov_ranks() -> None:
     W = np.diag([1.0, 1.0, 2.0, 3.0])
     assert krylov_rank(W, np.ones(4)) == 3

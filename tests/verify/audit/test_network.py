@@ -67,7 +67,7 @@ def test_what_is_carried_through_layers_agrees_with_running_them() -> None:
     rng = np.random.default_rng(5)
     x = torch.from_numpy(rng.standard_normal((50, 3)))
     hits = 0
-    for activation in (nn.Tanh(), nn.ReLU(), nn.Hardshrink()):
+    for activation in (nn.Tanh(), nn.ReLU(), nn.Hardshrink(), nn.LeakyReLU(-1.0)):
         rows = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [1, -1, 0], [0, 1, -1], [-1, 0, 1.0]]) / 3
         network = nn.Sequential(linear(rows.tolist()), activation, linear(rows.T.tolist()))
         found = trace(network.eval(), (3,))
@@ -187,6 +187,47 @@ def test_the_module_is_left_as_it_was() -> None:
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert next(network.parameters()).dtype == torch.float32
     assert next(network.parameters()).requires_grad
+
+
+class Options(nn.Module):
+    """Further arguments with defaults, a lazy layer, and a list of blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.blocks = nn.LazyLinear(4), nn.ModuleList([nn.Linear(4, 4) for _ in range(2)])
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None, scale: float = 2.0) -> torch.Tensor:
+        x = self.first(x if mask is None else x * mask)
+        for block in self.blocks:
+            x = torch.tanh(block(x)) * scale
+        return x
+
+
+def test_defaults_lists_and_lazy_layers_are_traced() -> None:
+    audit = audit_network(Options(), 3)
+    assert audit.found_by == "torch.fx"
+    assert [layer.name for layer in audit.layers if layer.label == "Linear"] == ["first", "blocks.0", "blocks.1"]
+    assert audit.unused == ()
+
+
+class Positions(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.W, self.p = nn.Parameter(torch.randn(4, 6)), nn.Parameter(torch.randn(5, 4))
+        self.out = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(F.gelu((x + self.p) @ self.W))
+
+
+def test_vectors_at_several_positions() -> None:
+    audit = audit_network(Positions(), (5, 4))
+    assert [layer.status for layer in audit.layers] == ["not analysed", "proved", "proved", "proved"]
+    assert "more than the last axis" in audit.layers[0].reason[0]
+    (one,) = audit.hidden
+    assert (one.units, one.status) == (6, "proved")
+    assert one.deviation is not None
+    assert one.deviation < 1e-12
 
 
 def test_random_and_unused_parts_are_named() -> None:

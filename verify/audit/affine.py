@@ -147,7 +147,7 @@ def affine_symmetry(found: AffineMap) -> AffineSymmetry:
     (p, n), b = found.W.shape, found.b
     rank, proved = _rank(found.W)
     widened = np.column_stack([found.W, b])
-    inside = found.has_bias and rank_at_least(widened) <= rank
+    inside = found.has_bias and (rank == p or rank_at_least(widened) <= rank)
     if inside and rank < p:
         # Not in the image modulo a prime would prove that it is not; the opposite is seen in floats only.
         inside, proved = _rank(widened)[0] == rank, False
@@ -205,12 +205,7 @@ def _commutant(found: AffineMap) -> tuple[str, MatrixGroup | None, bool, str]:
         least = f"; those that fix b have dimension {n - spanned}" if found.has_bias else ""
         return f"q(W){fixing}: dim {n - spanned}", None, not found.has_bias, why + least
     if n > _LARGEST_COMMUTANT:
-        return (
-            f"maps that commute with W{fixing}",
-            None,
-            False,
-            "W is not shown to be cyclic; the dimension is not computed",
-        )
+        return f"AW = WA{fixing}", None, False, f"n={n} is too large to compute the dimension of what commutes with W"
     one = np.eye(n)
     system = np.kron(one, W) - np.kron(W.T, one)
     if found.has_bias:

@@ -58,9 +58,8 @@ def _eliminated(rows: np.ndarray) -> int:
         pivot = rank + int(candidates[0])
         rows[[rank, pivot]] = rows[[pivot, rank]]
         rows[rank] = rows[rank] * pow(int(rows[rank, column]), -1, _PRIME) % _PRIME
-        below = rows[rank + 1 :]
-        below -= below[:, column : column + 1] * rows[rank] % _PRIME
-        below %= _PRIME
+        below = rows[rank + 1 :, column:]
+        below[:, 1:] = (below[:, 1:] - below[:, :1] * rows[rank, column + 1 :]) % _PRIME
         rank += 1
         if rank == len(rows):
             break

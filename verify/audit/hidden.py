@@ -20,7 +20,7 @@ from theory.symmetry.elements import MONOMIAL
 from verify.audit.affine import affine_map
 from verify.audit.elements import GaugeGroup, gauge_group, members, tied_group
 from verify.audit.layers import LayerAudit, privileged_words
-from verify.audit.reweighting import CONVOLUTIONS, Before, Place, deviation, reweighted
+from verify.audit.reweighting import CONVOLUTIONS, Before, Place, deviation, reweighted, tensors
 from verify.audit.tracing import Trace
 
 __all__ = ["HiddenLayer", "hidden_layers"]
@@ -88,7 +88,7 @@ def hidden_layers(trace: Trace, layers: tuple[LayerAudit, ...], seed: int = 0) -
 
 def _around(trace: Trace, layers: tuple[LayerAudit, ...], index: int, seed: int) -> HiddenLayer | None:
     source = trace.steps[index].inputs[0]
-    earlier = source >= 0 and source != trace.output and trace.users(source) == [index]
+    earlier = source >= 0 and source not in trace.outputs and trace.users(source) == [index]
     if earlier and _is_elementwise(layers[source]) and _is_elementwise(layers[index]):
         return None  # part of the activation that starts earlier
     layer, last = _composed(trace, layers, index)
@@ -105,7 +105,7 @@ def _composed(trace: Trace, layers: tuple[LayerAudit, ...], index: int) -> tuple
     layer, last = layers[index], index
     while _is_elementwise(layer):
         users = trace.users(last)
-        if len(users) != 1 or last == trace.output or not _is_elementwise(layers[users[0]]):
+        if len(users) != 1 or last in trace.outputs or not _is_elementwise(layers[users[0]]):
             break
         inner, outer = layer.form, layers[users[0]].form
         assert isinstance(inner, Activation)
@@ -129,7 +129,7 @@ def _without_activation(trace: Trace, layers: tuple[LayerAudit, ...], index: int
         last = users[0]
         biases += [] if _passes(layers[last]) else [last]
         users = trace.users(last)
-    if not users or last == trace.output or not all(_is_weighted(trace, user, layers[user]) for user in users):
+    if not users or last in trace.outputs or not all(_is_weighted(trace, user, layers[user]) for user in users):
         return None
     return _audited(trace, layers, None, Before(index, None, tuple(biases)), tuple(users), 1, seed)
 
@@ -142,7 +142,7 @@ def _before(trace: Trace, layers: tuple[LayerAudit, ...], index: int, user: int)
         if index == -1:
             return None
         layer = layers[index]
-        if trace.users(index) != [user] or index == trace.output:
+        if trace.users(index) != [user] or index in trace.outputs:
             return f"the value before it, {layer.name}, is used elsewhere too"
         if _is_weighted(trace, index, layer):
             return Before(index, norm, tuple(biases))
@@ -160,7 +160,7 @@ def _after(trace: Trace, layers: tuple[LayerAudit, ...], index: int) -> tuple[tu
     repeats = 1
     while True:
         users = trace.users(index)
-        if index == trace.output or not users:
+        if index in trace.outputs or not users:
             return None if len(users) == 0 else "its value is an output of the network too"
         if all(_is_weighted(trace, user, layers[user]) for user in users):
             return tuple(users), repeats
@@ -272,8 +272,12 @@ def _checked(
     generator = torch.Generator().manual_seed(seed)
     first = next(step for step in trace.steps if -1 in step.inputs)
     x = torch.randn(_INPUTS, *first.input_shape, dtype=torch.float64, generator=generator)
-    run = lambda A, B: trace.run(x, reweighted(trace, place, A, B, found.offset))  # noqa: E731
-    original = trace.run(x, {})
+    run = lambda A, B: tensors(trace.run(x, reweighted(trace, place, A, B, found.offset)))  # noqa: E731
+    original = tensors(trace.run(x, {}))
+    if not all(torch.equal(one, other) for one, other in zip(original, tensors(trace.run(x, {})), strict=True)):
+        return _with(stated, reason=f"{reason}; not run: the network answers differently the second time")
+    if not all(bool(torch.isfinite(one).all()) for one in original):
+        return _with(stated, reason=f"{reason}; not run: its outputs are not finite")
     worst = max(deviation(original, run(A, B)) for A, B in pairs)
     rng = np.random.default_rng(seed)
     outside = np.eye(place.units) + rng.standard_normal((place.units, place.units)) / (2 * place.units**0.5)
@@ -300,6 +304,8 @@ def _sharing(trace: Trace, producer: int, consumers: tuple[int, ...]) -> bool | 
     for i, step in enumerate(trace.steps):
         if i != producer and i not in consumers and step.storages & frozenset().union(own, *later):
             return f"it shares weights with {step.name}, which would change too"
+    if trace.steps[producer].is_computed or any(trace.steps[one].is_computed for one in consumers):
+        return "the weights are computed from parameters, which need not follow"
     if not own & frozenset().union(*later):
         return "the same weights are used twice" if len(consumers) > len(set(later)) else False
     first, second = affine_map(trace, producer), affine_map(trace, consumers[0])

@@ -17,7 +17,7 @@ from torch import nn
 from verify.audit.affine import affine_map
 from verify.audit.tracing import Trace
 
-__all__ = ["CONVOLUTIONS", "Before", "Place", "deviation", "reweighted"]
+__all__ = ["CONVOLUTIONS", "Before", "Place", "deviation", "reweighted", "tensors"]
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -114,6 +114,18 @@ def _normalisation(operation: Any, permuted: np.ndarray, scaled: np.ndarray) -> 
     return changed
 
 
-def deviation(original: torch.Tensor, changed: torch.Tensor) -> float:
-    scale = float(original.abs().max())
-    return float((changed - original).abs().max()) / (scale if scale > 0 else 1.0)
+def tensors(value: Any) -> list[torch.Tensor]:
+    """Every tensor that a network returns."""
+    if isinstance(value, torch.Tensor):
+        return [value.to(torch.float64)]
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else ()
+    return [one for entry in inside for one in tensors(entry)]
+
+
+def deviation(original: list[torch.Tensor], changed: list[torch.Tensor]) -> float:
+    """The largest change of an output, over the largest output of its tensor."""
+    worst = 0.0
+    for one, other in zip(original, changed, strict=True):
+        scale = float(one.abs().max())
+        worst = max(worst, float((other - one).abs().max()) / (scale if scale > 0 else 1.0))
+    return worst

@@ -34,7 +34,8 @@ class Step:
         constants: for a function, its positional arguments with None in place of data, and its keywords.
         input_shape: of its first data input, without the batch axis.
         output_shape: of its value, without the batch axis; None where it is no tensor.
-        storages: the memory of every weight it uses.
+        storages: the memory of every parameter and buffer that its constants are made of.
+        is_computed: whether a constant is no parameter or view of one, but computed from some.
         node: of the traced graph; None where hooks found it.
     """
 
@@ -45,6 +46,7 @@ class Step:
     output_shape: tuple[int, ...] | None
     constants: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
     storages: frozenset[int] = frozenset()
+    is_computed: bool = False
     node: Any = None
 
     @property
@@ -67,12 +69,14 @@ class Trace:
         found_by: "torch.fx" or "hooks".
         note: what the way of finding them cannot see; empty where nothing.
         output: the index of the step whose value is the network's output; None where it is not one of them.
+        outputs: the steps whose values are returned, alone or inside a tuple or dict.
     """
 
     steps: tuple[Step, ...]
     found_by: str
     note: str
     output: int | None
+    outputs: frozenset[int] = frozenset()
     _graph: fx.GraphModule | None = field(default=None, repr=False)
 
     def users(self, index: int) -> list[int]:
@@ -115,15 +119,23 @@ def trace(module: nn.Module, shape: Sequence[int], seed: int = 0) -> Trace:
     x = torch.randn(_BATCH, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     value, again = run_forward(module, x), run_forward(module, x)
     is_random = isinstance(value, torch.Tensor) and not torch.equal(value, again)
+    tracer, root = _Tracer(), _Root(module)
     try:
-        tracer = _Tracer()
-        graph = tracer.trace(_Root(module))
+        graph = tracer.trace(root)
         traced = fx.GraphModule(tracer.root, graph)
-        found = _from_graph(traced, x, None if is_random else value)
+        with torch.no_grad():
+            retraced = _Recording(traced, garbage_collect_values=False).run(x.clone())
     except Exception as problem:  # torch.fx runs code of the user's on proxies, which may raise anything
-        why = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-        return _from_hooks(module, x, f"torch.fx cannot trace the forward pass ({why})")
-    return found
+        return _from_hooks(module, x, f"torch.fx cannot trace the forward pass ({_first_line(problem)})")
+    if isinstance(value, torch.Tensor) and not is_random and not torch.allclose(value, retraced, equal_nan=True):
+        return _from_hooks(module, x, "torch.fx traces steps that give another value")
+    found = _from_graph(traced, is_single=isinstance(retraced, torch.Tensor))
+    spoilt = _spoilt_in_place(found.steps)
+    return _from_hooks(module, x, f"torch.fx was not used: {spoilt}") if spoilt else found
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
 
 
 class _Root(nn.Module):
@@ -147,8 +159,7 @@ def run_forward(module: nn.Module, x: torch.Tensor) -> Any:
         with torch.no_grad():
             return module(x.clone())  # it may change its input in place
     except Exception as problem:
-        why = (str(problem).strip().splitlines() or ["no message"])[0]
-        shape = tuple(x.shape)
+        why, shape = _first_line(problem), tuple(x.shape)
         raise InputError(
             f"the forward pass fails on a batch of shape {shape}: {type(problem).__name__}: {why}; give the shape of"
             " one input, without the batch axis (on the command line -n 6 or -n 1,8,8)"
@@ -178,10 +189,17 @@ class _Recording(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         n.meta["value"] = value
-        n.meta["data"] = (n.op == "placeholder" or any(m.meta["data"] for m in n.all_input_nodes)) and _has_tensor(
-            value
-        )
+        depends = n.op == "placeholder" or any(m.meta["data"] for m in n.all_input_nodes)
+        n.meta["data"] = depends and _has_tensor(value)
+        n.meta["roots"] = self._roots(n, value)
         return value
+
+    def _roots(self, n: fx.Node, value: Any) -> frozenset[int]:
+        """The memory of the parameters and buffers that a constant is made of."""
+        own: frozenset[int] = frozenset().union(*(m.meta["roots"] for m in n.all_input_nodes if not m.meta["data"]))
+        if n.op == "get_attr" and isinstance(value, torch.Tensor):
+            return own | {_storage(value)}
+        return own | _storages(self.fetch_attr(str(n.target))) if n.op == "call_module" else own
 
 
 def _has_tensor(value: Any) -> bool:
@@ -190,29 +208,33 @@ def _has_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def _from_graph(traced: fx.GraphModule, x: torch.Tensor, value: Any) -> Trace:
-    with torch.no_grad():
-        again = _Recording(traced, garbage_collect_values=False).run(x.clone())
-    if isinstance(value, torch.Tensor) and not torch.allclose(value, again, equal_nan=True):
-        raise ValueError("the traced steps give another value")
-    note = "" if isinstance(again, torch.Tensor) else "the network's output is no single tensor"
+def _from_graph(traced: fx.GraphModule, is_single: bool) -> Trace:
+    note = "" if is_single else "the network's output is no single tensor"
     places: dict[fx.Node, int] = {}
     steps: list[Step] = []
     output: int | None = None
+    returned: list[fx.Node] = []
     for node in traced.graph.nodes:
         if node.op == "placeholder":
             places[node] = -1
         elif node.op == "output":
             last = node.args[0]
             output = places.get(last) if isinstance(last, fx.Node) else None
+            returned = node.all_input_nodes
         elif node.meta["data"]:
             places[node] = len(steps)
             steps.append(_step_of(node, traced, places))
+    outputs = frozenset(places[node] for node in returned if node in places)
+    return Trace(tuple(steps), "torch.fx", note, output, outputs, traced)
+
+
+def _spoilt_in_place(steps: Sequence[Step]) -> str:
+    """Where a value is changed in place and then used again, so that the order of steps matters; empty if nowhere."""
     for i, step in enumerate(steps):
-        later = [j for j, other in enumerate(steps) if j > i and set(step.inputs) & set(other.inputs)]
+        later = [other.name for other in steps[i + 1 :] if set(step.inputs) & set(other.inputs)]
         if _is_in_place(step) and later:
-            raise ValueError(f"{step.name} changes a value in place that {steps[later[0]].name} uses again")
-    return Trace(tuple(steps), "torch.fx", note, output, traced)
+            return f"{step.name} changes a value in place that {later[0]} uses again"
+    return ""
 
 
 def _is_in_place(step: Step) -> bool:
@@ -226,6 +248,7 @@ def _step_of(node: fx.Node, traced: fx.GraphModule, places: Mapping[fx.Node, int
     constants = fx.node.map_arg(
         (node.args, dict(node.kwargs)), lambda source: None if source.meta["data"] else source.meta["value"]
     )
+    is_computed = False
     if node.op == "call_module":
         operation: nn.Module | str = traced.get_submodule(str(node.target))
         name, storages = str(node.target).removeprefix("network").removeprefix("."), _storages(operation)
@@ -233,8 +256,9 @@ def _step_of(node: fx.Node, traced: fx.GraphModule, places: Mapping[fx.Node, int
     else:
         operation = known_name(node.target) if node.op == "call_function" else str(node.target)
         name = node.name
-        used = [m.meta["value"] for m in node.all_input_nodes if not m.meta["data"]]
-        storages = frozenset(_storage(one) for one in used if isinstance(one, torch.Tensor))
+        used = [m for m in node.all_input_nodes if not m.meta["data"] and isinstance(m.meta["value"], torch.Tensor)]
+        storages = frozenset().union(*(m.meta["roots"] for m in used))
+        is_computed = any(m.meta["roots"] and _storage(m.meta["value"]) not in storages for m in used)
     first = sources[0].meta["value"]
     return Step(
         name,
@@ -244,6 +268,7 @@ def _step_of(node: fx.Node, traced: fx.GraphModule, places: Mapping[fx.Node, int
         tuple(node.meta["value"].shape[1:]) if isinstance(node.meta["value"], torch.Tensor) else None,
         constants,
         storages,
+        is_computed,
         node,
     )
 

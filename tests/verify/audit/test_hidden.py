@@ -206,6 +206,48 @@ def test_shared_weights_are_refused() -> None:
         assert "weights" in one.reason
 
 
+class Elsewhere(nn.Module):
+    """The weights before one hidden layer are those after another; a hidden value is returned; weights are computed."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.a, self.b, self.kind = nn.Linear(4, 4), nn.Linear(4, 4), kind
+
+    def forward(self, x: torch.Tensor) -> Any:
+        h = F.relu(self.a(x))
+        if self.kind == "shared":
+            return self.a(F.relu(self.b(h)))
+        if self.kind == "returned":
+            return self.b(h), h
+        if self.kind == "random":
+            return F.dropout(self.b(h))
+        if self.kind == "tuple":
+            return self.b(h), {"x": x * 2}
+        return F.linear(h, F.softplus(self.b.weight))
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "text"),
+    [("shared", 2, "it shares weights with"), ("returned", 1, "is an output of the network"),
+     ("computed", 1, "computed from parameters")],
+)  # fmt: skip
+def test_weights_that_are_not_free_are_refused(kind: str, count: int, text: str) -> None:
+    found = hidden(Elsewhere(kind))
+    assert len(found) == count
+    for one in found:
+        assert one.status == "not analysed"
+        assert text in one.reason
+
+
+def test_outputs_that_are_tuples_or_random() -> None:
+    (one,) = hidden(Elsewhere("tuple"))
+    assert_runs(one)
+    (other,) = hidden(Elsewhere("random"))
+    assert other.status == "proved"
+    assert other.deviation is None
+    assert "second time" in other.reason
+
+
 class Residual(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -51,7 +51,7 @@ class NetworkAudit:
         lost += [f"weights around {one.name}: {one.reason}" for one in self.hidden if one.status == "not analysed"]
         if self.whole.status == "not analysed":
             lost.append(f"the network as one map: {self.whole.reason}")
-        if self.note:
+        if self.note and not any(self.note.endswith(one.partition(": ")[2]) for one in lost):
             lost.append(self.note)
         return tuple(lost)
 

@@ -110,11 +110,10 @@ def audit_whole(
             intertwining.append(A)
     every = n <= _ENUMERATED
     others = len(intertwining) - proved
+    last = "s" if len(intertwining) == 1 else ""
     which = "all" if every else "swaps, flips, shifts, reversals"
-    reason = (
-        f"of {tried} signed permutations ({which}) {len(intertwining)} intertwine: {proved} proved, carried through"
-    )
-    reason += f" the layers by exact arithmetic on the weights, {others} seen in floats only"
+    reason = f"of {tried} signed permutations ({which}) {len(intertwining)} intertwine{last}: {proved} proved, carried"
+    reason += f" through the layers by exact arithmetic on the weights, {others} seen in floats only"
     reason += "; the others fail in floats" if len(intertwining) < tried else ""
     return WholeAudit(
         shape,

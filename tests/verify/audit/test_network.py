@@ -124,7 +124,7 @@ def test_discovery_is_asked_where_it_exists(monkeypatch: pytest.MonkeyPatch) -> 
         assert f(torch.ones(n, dtype=torch.float64)).shape == (n,)
         return Found()
 
-    monkeypatch.setattr(numerics, "discover_equivariance", search, raising=False)
+    monkeypatch.setattr(numerics, "discover_equivariance", search)
     whole = audit_network(nn.Sequential(nn.BatchNorm1d(3), nn.ReLU()), 3, seed=4).whole
     assert asked == [(3, 4)]
     assert whole.discovered == "R>0 wr S_3 (dimension 3, gap 1e+09; certified, numerical)"
@@ -134,8 +134,17 @@ def test_discovery_is_asked_where_it_exists(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(numerics, "discover_equivariance", refuse)
     assert audit_network(nn.ReLU(), 3).whole.discovered == "not searched: f jumps"
-    monkeypatch.delattr(numerics, "discover_equivariance")
+    monkeypatch.setattr(numerics, "discover_equivariance", None)
     assert "this version has no" in audit_network(nn.ReLU(), 3).whole.discovered
+
+
+@pytest.mark.slow
+def test_the_search_itself_sees_what_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = pytest.importorskip("numerics.symmetry.discovery")
+    monkeypatch.setattr(numerics, "discover_equivariance", room.discover_equivariance)
+    network = nn.Sequential(linear(EQUAL), nn.BatchNorm1d(3), nn.ReLU())
+    assert audit_network(network, 3).whole.discovered.startswith("R>0 x S_3")
+    assert audit_network(nn.LeakyReLU(0.2), 3).whole.discovered.startswith("R>0 wr S_3")
 
 
 class Branching(nn.Module):

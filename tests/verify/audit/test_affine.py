@@ -133,6 +133,8 @@ def test_affine_steps_are_read_off_a_forward_pass() -> None:
         step = affine_map(found, i)
         assert step is not None, found.steps[i].label
         value = value @ step.W.T + step.b
+        if found.steps[i].operation in ("add", "sub", "rsub", "iadd"):
+            assert np.array_equal(np.abs(step.W), np.eye(3))
     assert np.allclose(value, network(x).numpy(), rtol=1e-12)
     assert np.array_equal(affine_map(found, 0).W, network.W.numpy())  # type: ignore[union-attr]
 

@@ -92,7 +92,8 @@ def affine_map(trace: Trace, index: int) -> AffineMap | None:
     b = values[0]
     if step.operation in ("add", "iadd", "sub", "rsub"):
         # (1 + b) - b is rounded, but a sum has the matrix 1 or -1.
-        return AffineMap(np.diag(np.sign(_array(values[1:] - b).diagonal())), _array(b))
+        is_negative = step.operation == "rsub" or (step.operation == "sub" and step.constants[0][0] is not None)
+        return AffineMap(-np.eye(n) if is_negative else np.eye(n), _array(b))
     return AffineMap(_array((values[1:] - b).T), _array(b))
 
 

@@ -133,10 +133,20 @@ def test_affine_steps_are_read_off_a_forward_pass() -> None:
         step = affine_map(found, i)
         assert step is not None, found.steps[i].label
         value = value @ step.W.T + step.b
-        if found.steps[i].operation in ("add", "sub", "rsub", "iadd"):
-            assert np.array_equal(np.abs(step.W), np.eye(3))
     assert np.allclose(value, network(x).numpy(), rtol=1e-12)
     assert np.array_equal(affine_map(found, 0).W, network.W.numpy())  # type: ignore[union-attr]
+
+
+class Sums(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 3e17 - (torch.rsub(x + 1e17, 0.1) - 2e17)
+
+
+def test_sums_are_read_off_without_rounding() -> None:
+    found = trace(Sums().double(), (2,))
+    steps = [affine_map(found, i) for i in range(4)]
+    assert [step.W[0, 0] for step in steps if step is not None] == [1, -1, 1, -1]
+    assert all(np.array_equal(np.abs(step.W), np.eye(2)) for step in steps if step is not None)
 
 
 class Products(nn.Module):

@@ -12,6 +12,7 @@ from numerics.minimise.phase_grid import PhaseGrid, phase_grid
 from numerics.minimise.sparse import SparseOptimum, minimise_sparse_coefficient
 from numerics.minimise.weighted_sparse import WeightedOptimum, first_order_loss, minimise_first_order
 from numerics.population import population_loss
+from numerics.torch_modules import symbolic_form
 
 __all__ = [
     "BestConfiguration",
@@ -34,4 +35,5 @@ __all__ = [
     "minimise_sparse_coefficient",
     "phase_grid",
     "population_loss",
+    "symbolic_form",
 ]

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from verify.audit.network import NetworkAudit, audit_network
     from verify.bounds import check_bound
     from verify.campaign import Campaign, attack_bounds
     from verify.geometry.dimensionality import feature_dimensionality
@@ -23,11 +24,13 @@ _HOMES = {
     "CircleFeatures": "verify.training",
     "FeatureSets": "verify.training",
     "Network": "verify.training",
+    "NetworkAudit": "verify.audit.network",
     "Protocol": "verify.training",
     "Verdict": "verify.verdicts",
     "assert_equivariance": "verify.symmetry",
     "atlas": "verify.grid.atlas",
     "attack_bounds": "verify.campaign",
+    "audit_network": "verify.audit.network",
     "check_bound": "verify.bounds",
     "check_equivariance": "verify.symmetry",
     "feature_dimensionality": "verify.geometry.dimensionality",
@@ -41,11 +44,13 @@ __all__ = [
     "CircleFeatures",
     "FeatureSets",
     "Network",
+    "NetworkAudit",
     "Protocol",
     "Verdict",
     "assert_equivariance",
     "atlas",
     "attack_bounds",
+    "audit_network",
     "check_bound",
     "check_equivariance",
     "feature_dimensionality",

@@ -225,16 +225,27 @@ def _add_symmetry(commands: Any) -> None:
     parser = _command(
         commands,
         "symmetry",
-        "derive the equivariance group of an activation, or check a claimed one",
+        "derive the equivariance group of an activation, check a claimed one, or audit a torch network",
         [
             "tanh -n 3                     # derive the group",
             "tanh -n 2 --group O           # check a claim",
             "isotropic:tanh -n 3 --group O",
+            "model.py:Autoencoder -n 6     # a class without arguments, an instance or a function; model.py is run",
+            "model.py:ConvNet -n 1,28,28 --json",
+            "package.module:make_model     # the size is read off the first Linear layer",
+            "model.py:Autoencoder -n 6 --group S",
         ],
     )
-    parser.add_argument("activation", metavar="SIGMA", help=_ACTIVATION_HELP)
     parser.add_argument(
-        "-n", "--features", default="3", metavar="N", help="dimension of the space it acts on (default 3)"
+        "activation",
+        metavar="SIGMA",
+        help=_ACTIVATION_HELP + "; or a torch network, FILE.py:NAME or package.module:NAME, which is imported and run",
+    )
+    parser.add_argument(
+        "-n",
+        "--features",
+        metavar="N",
+        help="dimension of the space it acts on (default 3); of a network the shape of one input, 6 or 1,28,28",
     )
     parser.add_argument(
         "--group", metavar="G", help="claimed group: S, B, O, SO, GL, CO, 'R+ wr S', 'R* wr S', Stab1, trivial"

@@ -13,13 +13,21 @@ from torch import nn
 
 import theory
 import verify
-from numerics import compile_activation, compile_layer
-from theory import Layer, layer
+from numerics import compile_activation, compile_layer, symbolic_form
+from numerics.torch_modules import recognised_modules
+from theory import InputError, Layer, layer
 
 Q = sympy.Rational
 LOWER, UPPER = Q(1, 8), Q(1, 3)
 
-# module: (symbolic form, group key, intertwiner key)
+
+def _gained(module: Any) -> nn.Module:
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    return module
+
+
+# module: (the form written by hand, group key, intertwiner key)
 ELEMENTWISE: dict[str, tuple[nn.Module, Any, str, str]] = {
     "Identity": (nn.Identity(), "linear", "GL", "GL"),
     "ReLU": (nn.ReLU(), "relu", "R+ wr S", "R+ wr S"),
@@ -43,6 +51,14 @@ ELEMENTWISE: dict[str, tuple[nn.Module, Any, str, str]] = {
     "LogSigmoid": (nn.LogSigmoid(), "logsigmoid", "S", "S"),
     "Softplus": (nn.Softplus(), "softplus", "S", "S"),
     "Softplus 2": (nn.Softplus(beta=2.0), "softplus(2*z)/2", "S", "S"),
+    "Softplus 1 2": (nn.Softplus(threshold=2.0), "where(z > 2, z, softplus(z))", "S", "S"),
+    "Softshrink 1": (nn.Softshrink(1.0), "max(0, z - 1) + min(0, z + 1)", "B", "B"),
+    "Softshrink 0": (nn.Softshrink(0.0), "z", "GL", "GL"),
+    "Hardshrink 1/4": (nn.Hardshrink(0.25), "where(abs(z) > 1/4, z, 0)", "B", "B"),
+    "LeakyReLU 0.2": (nn.LeakyReLU(0.2), theory.leaky_relu(Q(1, 5)), "R+ wr S", "R+ wr S"),
+    "LeakyReLU 1": (nn.LeakyReLU(1.0), "z", "GL", "GL"),
+    "ELU 2": (nn.ELU(alpha=2.0), "where(z > 0, z, 2*(exp(z) - 1))", "S", "S"),
+    "Dropout": (nn.Dropout(0.5), "z", "GL", "GL"),
     "SiLU": (nn.SiLU(), "silu", "S", "S"),
     "Mish": (nn.Mish(), "mish", "S", "S"),
     "GELU": (nn.GELU(), "gelu", "S", "S"),
@@ -58,6 +74,9 @@ COUPLED: dict[str, tuple[nn.Module, Layer, int]] = {
     "LayerNorm": (nn.LayerNorm(3, eps=0.125, elementwise_affine=False), layer("layer_norm", eps=Q(1, 8)), 3),
     "RMSNorm": (nn.RMSNorm(3, eps=0.125, elementwise_affine=False), layer("rms_norm", eps=Q(1, 8)), 3),
     "GLU": (nn.GLU(-1), layer("glu"), 4),
+    "LayerNorm gain": (_gained(nn.LayerNorm(3, eps=0.125)), layer("layer_norm", eps=Q(1, 8), gain=[1, 2, 3]), 3),
+    "LayerNorm ones": (nn.LayerNorm(3, eps=0.125), layer("layer_norm", eps=Q(1, 8)), 3),
+    "RMSNorm gain": (_gained(nn.RMSNorm(3, eps=0.125)), layer("rms_norm", eps=Q(1, 8), gain=[1, 2, 3]), 3),
 }
 
 
@@ -74,6 +93,7 @@ def test_every_activation_module_is_classified() -> None:
     left_out = {"MultiheadAttention", "Softmax2d"}
     assert set(activation.__all__) - left_out <= classified
     assert len(classified) >= 29
+    assert classified <= set(recognised_modules())
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
@@ -84,9 +104,13 @@ def test_elementwise_modules(name: str) -> None:
     expected = compile_activation(theory.activation(form))(grid)
     # SELU's published constants, and the slope of LeakyReLU as a float32 parameter, are rounded.
     assert np.allclose(values(module, grid), expected, rtol=1e-8, atol=1e-12)
-    found = theory.equivariance_group(form, 3)
-    assert (found.key, found.status) == (key, "proved")
-    assert theory.intertwiner(form, 3).group.key == intertwiner_key
+    read = symbolic_form(module)
+    assert isinstance(read, theory.Activation)
+    assert np.allclose(compile_activation(read)(grid), values(module, grid), rtol=1e-8, atol=1e-12)
+    for each in (form, read):
+        found = theory.equivariance_group(each, 3)
+        assert (found.key, found.status) == (key, "proved")
+        assert theory.intertwiner(each, 3).group.key == intertwiner_key
     _agrees(module, found, 3)
 
 
@@ -96,6 +120,7 @@ def test_coupled_modules(name: str) -> None:
     x = np.random.default_rng(0).standard_normal((200, n)) * 4
     assert np.allclose(values(module, x), compile_layer(form, n)(x), rtol=1e-12, atol=1e-13)
     assert torch.allclose(module.double()(torch.from_numpy(x)), compile_layer(form, n, "torch")(torch.from_numpy(x)))
+    assert symbolic_form(module) == form
     assert theory.intertwiner(form, n).group.status == "proved"
     if form.output_dimension(n) == n:
         found = theory.equivariance_group(form, n)
@@ -103,6 +128,28 @@ def test_coupled_modules(name: str) -> None:
         _agrees(module, found, n)
         assert verify.check_equivariance(module, found, examples=40).status == "proved"
         assert verify.check_equivariance(module, found, examples=40, symbolic=False).status == "supported"
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        (nn.Softmax(0), "dim=0; give dim=-1"),
+        (nn.LayerNorm((2, 3)), "normalized_shape"),
+        (nn.Softplus(beta=0.0), "beta=0"),
+    ],
+)
+def test_modules_that_are_no_map_of_one_vector_are_refused(module: nn.Module, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        symbolic_form(module)
+
+
+def test_a_subclass_is_not_recognised() -> None:
+    class ReLU(nn.ReLU):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return -x
+
+    assert symbolic_form(ReLU()) is None
+    assert symbolic_form(nn.Linear(2, 2)) is None
 
 
 def _agrees(module: nn.Module, found: theory.MatrixGroup, n: int) -> None:

@@ -6,6 +6,7 @@ import argparse
 
 import theory
 from theory.layers import as_map
+from verify.audit.loading import is_target
 from verify.commands.output import Output
 from verify.commands.setting import size_of
 
@@ -13,9 +14,13 @@ __all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace) -> Output:
-    """The equivariance group of an activation, or the verdict on a claimed one."""
+    """The equivariance group of an activation, or the verdict on a claimed one; the audit of a network."""
+    if is_target(arguments.activation):
+        from verify.commands import audit
+
+        return audit.run(arguments)
     activation = as_map(arguments.activation)
-    n = size_of(arguments.features, "-n")
+    n = size_of("3" if arguments.features is None else arguments.features, "-n")
     if arguments.group is not None:
         from verify.symmetry import check_equivariance
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from numerics.estimate import Estimate
 from numerics.exact import LARGEST_ENUMERATION, enumerated_loss, polynomial_loss, support_count
+from numerics.hidden_law.route import hidden_note, is_hidden_law_cheap
 from numerics.lattice import lattice_loss, levels_needed
 from numerics.monte_carlo.sampling import monte_carlo_loss
 from numerics.quadrature.adaptive import quadrature_loss
@@ -19,7 +20,7 @@ from theory.arguments import one_of
 
 __all__ = ["METHODS", "expected_loss"]
 
-METHODS = ("auto", "exact", "quadrature", "monte_carlo")
+METHODS = ("auto", "exact", "quadrature", "hidden_quadrature", "monte_carlo")
 
 
 def expected_loss(
@@ -41,9 +42,10 @@ def expected_loss(
         b: bias of shape (n,), only for a model with bias; None means 0.
         method: "exact" (polynomial activations by moments; the binary law by its supports: all, or those whose
             probability matters),
-            "quadrature" (elementwise activations and laws with a density), "monte_carlo" (anything), or
-            "auto" (the first of these that applies; `Estimate.reason` says why).
-        rtol, atol: "quadrature" works, and "monte_carlo" without `samples` draws, until the error is at most
+            "quadrature" (elementwise activations and laws with a density), "hidden_quadrature" (any activation, laws
+            with a density, W of rank at most 3), "monte_carlo" (anything), or "auto" (the first of these that applies;
+            `Estimate.reason` says why).
+        rtol, atol: the quadratures work, and "monte_carlo" without `samples` draws, until the error is at most
             max(atol, rtol * |L|) or a fixed amount of work is spent; the error returned is the one reached.
         seed: of the random numbers of "monte_carlo".
         samples: number of draws of "monte_carlo".
@@ -64,6 +66,8 @@ def expected_loss(
     chosen, why = _choose(at, rtol) if method == "auto" else (method, f"{method} was asked for")
     if chosen == "exact":
         per_feature, error, evaluations, kind, note = _exact(at, rtol, atol)
+    elif chosen == "hidden_quadrature":
+        per_feature, error, evaluations, kind, note = hidden_note(at, rtol, atol, progress)
     elif chosen == "quadrature":
         per_feature, error, evaluations, kind, note = _quadrature(at, rtol, atol, progress)
     else:
@@ -95,6 +99,11 @@ def _choose(at: Setting, rtol: float) -> tuple[str, str]:
         return "monte_carlo", "the binary law has no density and its supports are too many to list"
     if activation.is_elementwise:
         return "quadrature", f"{activation.name} is elementwise, so one-dimensional laws give the loss"
+    if is_hidden_law_cheap(at):
+        return (
+            "hidden_quadrature",
+            f"{activation.name} is {activation.kind}: its outputs depend on W x, in few dimensions",
+        )
     return "monte_carlo", f"{activation.name} is {activation.kind}: its outputs depend on several inputs"
 
 

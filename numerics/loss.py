@@ -99,7 +99,7 @@ def _choose(at: Setting, rtol: float) -> tuple[str, str]:
         return "monte_carlo", "the binary law has no density and its supports are too many to list"
     if activation.is_elementwise:
         return "quadrature", f"{activation.name} is elementwise, so one-dimensional laws give the loss"
-    if is_hidden_law_cheap(at):
+    if is_hidden_law_cheap(at, rtol):
         return (
             "hidden_quadrature",
             f"{activation.name} is {activation.kind}: its outputs depend on W x, in few dimensions",

@@ -122,7 +122,7 @@ def test_the_rank_of_the_weights_counts() -> None:
     assert found.agrees_with(expected_loss(model, tall, b, method="monte_carlo", samples=20_000), z=2.0)
     full = np.random.default_rng(0).normal(size=(5, 6))
     assert expected_loss(model, full, b, samples=100).method == "monte_carlo"
-    with pytest.raises(InputError, match="rank 5.*monte_carlo"):
+    with pytest.raises(InputError, match=r"rank 5.*monte_carlo"):
         expected_loss(model, full, b, method="hidden_quadrature")
 
 
@@ -135,7 +135,7 @@ def test_extreme_densities(density) -> None:
 
 
 def test_no_density_is_too_small() -> None:
-    W, b = weights_of(4, 5, 2)
+    W, _ = weights_of(4, 5, 2)
     for density in (1e-6, 1e-9):
         model = ToyModel(5, 2, "gelu", density)
         found = expected_loss(model, W, method="hidden_quadrature", rtol=1e-12)
@@ -156,7 +156,7 @@ def test_zero_weights_and_columns() -> None:
 
 def test_refusals_say_what_to_do() -> None:
     W, _ = weights_of(0, 3, 2)
-    with pytest.raises(InputError, match="binary.*monte_carlo"):
+    with pytest.raises(InputError, match=r"binary.*monte_carlo"):
         expected_loss(ToyModel(3, 2, "solu", 0.3, law="binary"), W, method="hidden_quadrature")
     with pytest.raises(InputError, match="overflows or is infinite"):
         expected_loss(ToyModel(3, 2, "exp", 0.3, law="exponential"), 20 * W, method="hidden_quadrature")

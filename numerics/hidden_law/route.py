@@ -7,7 +7,7 @@ from numerics.setting import Array, Progress, Setting
 
 __all__ = ["hidden_note", "is_hidden_law_cheap"]
 
-_MOST_FEATURES = {1: 4096, 2: 512, 3: 16}
+_MOST_FEATURES = {1: 1024, 2: 512, 3: 16}
 _COARSE = 1e-3
 
 

@@ -23,12 +23,12 @@ from numerics.quadrature.ranges import TAIL, output_range
 from numerics.setting import Array, Progress, Setting
 from theory import InputError
 
-__all__ = ["LARGEST_RANK", "HiddenResult", "hidden_loss", "hidden_rank", "remainder"]
+__all__ = ["LARGEST_RANK", "HiddenResult", "hidden_loss", "hidden_rank", "remainder", "settled_error"]
 
 LARGEST_RANK = 3
 # Lattices grow by about sqrt(2) per axis: often enough to show the rate at which the values settle.
 _POINTS = (48, 64, 96, 136)
-_MOST_WORK = 4 * 10**7
+_MOST_WORK, _MOST_STORED = 4 * 10**7, 3 * 10**7
 _BLOCK = 2**17
 _SAFETY = 3.0
 _EPSILON = float(np.finfo(float).eps)
@@ -65,7 +65,8 @@ def hidden_loss(at: Setting, rtol: float, atol: float = 0.0, progress: Progress 
         progress: called with (evaluations, most, text).
 
     Raises:
-        InputError: W of rank above 3, the binary law, or an activation that overflows.
+        InputError: W of rank above 3, too many features for that rank, the binary law, or an activation that
+            overflows.
 
     Source: docs/expected_loss.md, "Coupled outputs through the hidden vector".
     """
@@ -74,6 +75,11 @@ def hidden_loss(at: Setting, rtol: float, atol: float = 0.0, progress: Progress 
         raise InputError(
             f"method='hidden_quadrature' integrates over at most {LARGEST_RANK} hidden dimensions, and W has rank "
             f"{rank}; use method='monte_carlo'"
+        )
+    if at.n_features * _POINTS[2] ** rank > _MOST_STORED:
+        raise InputError(
+            f"n_features={at.n_features}: in {rank} hidden dimensions 'hidden_quadrature' has memory for at most "
+            f"{_MOST_STORED // _POINTS[2] ** rank} features; use method='monte_carlo'"
         )
     with np.errstate(over="ignore", invalid="ignore"):
         result = _adaptive(at, rtol, atol, rank, progress)
@@ -100,9 +106,9 @@ def _adaptive(at: Setting, rtol: float, atol: float, rank: int, progress: Progre
         values.append(value)
         spent += work
         steady = base_error + floor
-        error = _settled(values) + steady
+        error = settled_error(values) + steady
         rows = at.importances * error
-        total = _settled([at.importances @ v for v in values]) + at.importances @ steady
+        total = settled_error([at.importances @ v for v in values]) + at.importances @ steady
         # Errors of the rows may cancel in the sum by chance; joined in squares they forbid to count on it.
         total_error = float(np.hypot(total, np.sqrt((rows**2).sum())))
         wanted = max(atol, rtol * abs(float(at.importances @ (base + value))))
@@ -117,7 +123,7 @@ def _adaptive(at: Setting, rtol: float, atol: float, rank: int, progress: Progre
         points = following
 
 
-def _settled(values: list[Array]) -> Array:
+def settled_error(values: list[Array]) -> Array:
     """How far the last of a sequence of values may be from its limit.
 
     Kinks make the changes fall by a power of the number of points, and irregularly: an accidentally small change is

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numerics import expected_loss
-from numerics.hidden_law.adaptive import hidden_loss, hidden_rank
+from numerics.hidden_law.adaptive import hidden_loss, hidden_rank, settled_error
 from numerics.setting import setting
 from theory import InputError, ToyModel
 
@@ -95,6 +95,17 @@ def test_stated_errors_cover_true_ones(campaign, seed: int) -> None:
     assert campaign.trial(seed, most_features=5).is_covered
 
 
+def test_an_accidentally_small_change_is_not_believed() -> None:
+    values = [np.array([v]) for v in (1.0, 1.1, 1.14, 1.1400001)]
+    assert settled_error(values[:2]) == np.inf
+    assert settled_error(values[:3]) == pytest.approx(3 * 0.04)
+    # After changes of 0.1 and 0.04 the next ones may well be 0.01, whatever the last one was.
+    assert 0.02 <= settled_error(values) <= 0.1
+    # Changes that fell by 1e4 each time may go on doing so.
+    steep = [np.array([v]) for v in (1.0, 1.1, 1.1 + 1e-5, 1.1 + 1e-5 + 1e-9)]
+    assert 3e-9 <= settled_error(steep) <= 4e-9
+
+
 def test_smooth_outputs_take_few_points() -> None:
     W, b = weights_of(0, 5, 2)
     at = setting(ToyModel(5, 2, "solu", 0.1, bias=True), W, b)
@@ -158,6 +169,9 @@ def test_refusals_say_what_to_do() -> None:
     W, _ = weights_of(0, 3, 2)
     with pytest.raises(InputError, match=r"binary.*monte_carlo"):
         expected_loss(ToyModel(3, 2, "solu", 0.3, law="binary"), W, method="hidden_quadrature")
+    many = np.random.default_rng(0).normal(size=(3, 60))
+    with pytest.raises(InputError, match=r"n_features=60.*33 features.*monte_carlo"):
+        expected_loss(ToyModel(60, 3, "solu", 0.01), many, method="hidden_quadrature")
     with pytest.raises(InputError, match="overflows or is infinite"):
         expected_loss(ToyModel(3, 2, "exp", 0.3, law="exponential"), 20 * W, method="hidden_quadrature")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from numerics.estimate import Estimate
 from numerics.exact import LARGEST_ENUMERATION, enumerated_loss, polynomial_loss, support_count
+from numerics.hidden_law.route import hidden_note, is_hidden_law_cheap
 from numerics.lattice import lattice_loss, levels_needed
 from numerics.monte_carlo.sampling import monte_carlo_loss
 from numerics.quadrature.adaptive import quadrature_loss
@@ -21,9 +22,11 @@ from theory.arguments import one_of
 
 __all__ = ["METHODS", "expected_loss"]
 
-METHODS = ("auto", "exact", "quadrature", "monte_carlo")
+METHODS = ("auto", "exact", "quadrature", "hidden_quadrature", "monte_carlo")
 # Up to five features, a few hundredths of a second.
 _QUICK_VERTEX_WORK = 2430
+# Exact numbers cost more than quadrature to a modest accuracy.
+_MODEST = 1e-8
 
 
 def expected_loss(
@@ -46,9 +49,10 @@ def expected_loss(
         b: bias of shape (n,), only for a model with bias; None means 0.
         method: "exact" (polynomial activations by moments; piecewise polynomials under the uniform law by vertices,
             up to 10 features; the binary law by its supports: all, or those whose probability matters),
-            "quadrature" (elementwise activations and laws with a density), "monte_carlo" (anything), or
-            "auto" (the first of these that applies; `Estimate.reason` says why).
-        rtol, atol: "quadrature" works, and "monte_carlo" without `samples` draws, until the error is at most
+            "quadrature" (elementwise activations and laws with a density), "hidden_quadrature" (any activation, laws
+            with a density, W of rank at most 3), "monte_carlo" (anything), or "auto" (the first of these that applies;
+            `Estimate.reason` says why).
+        rtol, atol: the quadratures work, and "monte_carlo" without `samples` draws, until the error is at most
             max(atol, rtol * |L|) or a fixed amount of work is spent; the error returned is the one reached.
         seed: of the random numbers of "monte_carlo".
         samples: number of draws of "monte_carlo".
@@ -73,6 +77,8 @@ def expected_loss(
         raise InputError("enclosure=True: sampling proves no bound; use 'exact' or 'quadrature', or leave it out")
     if chosen == "exact":
         per_feature, error, evaluations, kind, note = _exact(at, rtol, atol)
+    elif chosen == "hidden_quadrature":
+        per_feature, error, evaluations, kind, note = hidden_note(at, rtol, atol, progress)
     elif chosen == "quadrature":
         per_feature, error, evaluations, kind, note = _quadrature(at, rtol, atol, progress, enclosure)
     else:
@@ -102,13 +108,18 @@ def _choose(at: Setting, rtol: float) -> tuple[str, str]:
         if _levels(at, rtol) is not None:
             return "exact", "under the binary law few of the values of x have a probability that matters"
         return "monte_carlo", "the binary law has no density and its supports are too many to list"
-    if vertex_applies(model) and vertex_work(at.n_features) <= _QUICK_VERTEX_WORK:
+    if rtol <= _MODEST and vertex_applies(model) and vertex_work(at.n_features) <= _QUICK_VERTEX_WORK:
         return (
             "exact",
             f"{activation.name} is piecewise polynomial and the features few, so integrals over boxes are exact",
         )
     if activation.is_elementwise:
         return "quadrature", f"{activation.name} is elementwise, so one-dimensional laws give the loss"
+    if is_hidden_law_cheap(at, rtol):
+        return (
+            "hidden_quadrature",
+            f"{activation.name} is {activation.kind}: its outputs depend on W x, in few dimensions",
+        )
     return "monte_carlo", f"{activation.name} is {activation.kind}: its outputs depend on several inputs"
 
 

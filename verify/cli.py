@@ -211,7 +211,7 @@ def _add_loss(commands: Any) -> None:
     parser.add_argument("--bias", dest="bias_file", metavar="FILE", help="b of shape (n,), as .npy, .csv or .txt")
     parser.add_argument(
         "--method",
-        choices=("auto", "exact", "quadrature", "monte_carlo", "all"),
+        choices=("auto", "exact", "quadrature", "hidden_quadrature", "monte_carlo", "all"),
         default="auto",
         help="route (default auto); all compares every route that applies",
     )

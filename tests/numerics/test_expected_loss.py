@@ -62,8 +62,8 @@ def test_the_routes_agree_within_their_errors(seed, activation, law, densities, 
         ("softmax", "two-sided:binary", "exact", "27 values"),
         ("relu", "uniform", "exact", "piecewise polynomial"),
         ("tanh", "uniform", "quadrature", "elementwise"),
-        ("solu", "uniform", "monte_carlo", "coupled"),
-        ("isotropic:tanh", "uniform", "monte_carlo", "isotropic"),
+        ("solu", "uniform", "hidden_quadrature", "coupled"),
+        ("isotropic:tanh", "uniform", "hidden_quadrature", "isotropic"),
     ],
 )
 def test_auto_picks_a_route_and_says_why(activation: str, law: str, method: str, why: str) -> None:

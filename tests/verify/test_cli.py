@@ -93,7 +93,7 @@ def test_loss_by_every_route(capsys: pytest.CaptureFixture[str], weights: Path) 
     code, out, _ = run(capsys, "loss", "-a", "power:2", "-p", "0.1", "--weights", file, "--method", "all", "--json")
     assert code == 0
     routes = {route["method"]: route for route in json.loads(out)["routes"]}
-    assert set(routes) == {"exact", "quadrature", "monte_carlo"}
+    assert set(routes) == {"exact", "quadrature", "hidden_quadrature", "monte_carlo"}
     for route in routes.values():
         assert abs(route["value"] - routes["exact"]["value"]) <= 2 * (route["error"] + routes["exact"]["error"])
 

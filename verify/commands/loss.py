@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> Output:
             text += ["", text_table(("feature", "loss (unweighted)"), features, right=(0, 1))]
         return Output("\n".join(text), {"model": model.describe(), **estimate.to_dict()})
     rows, data = [], []
-    for method in ("exact", "quadrature", "monte_carlo"):
+    for method in ("exact", "quadrature", "hidden_quadrature", "monte_carlo"):
         try:
             estimate = numerics.expected_loss(model, W, b, method=method, **options)
         except InputError as refusal:

@@ -32,6 +32,8 @@ def expected_loss(
     seed: int = 0,
     samples: int | None = None,
     progress: Progress | None = None,
+    scheme: str = "auto",
+    device: str | None = None,
 ) -> Estimate:
     """The expected loss L = sum_i I_i E (x_i - sigma((W^T W x + b)_i))**2 with its error.
 
@@ -48,6 +50,9 @@ def expected_loss(
         seed: of the random numbers of "monte_carlo".
         samples: number of draws of "monte_carlo".
         progress: called with (done, total, text).
+        scheme: how "monte_carlo" draws: "naive", "control_variate", "stratified", ... or "auto"; see
+            docs/expected_loss.md.
+        device: where "monte_carlo" evaluates: None for numpy, else a torch device such as "cpu" or "cuda".
 
     Returns:
         An `Estimate`; `per_feature` holds E (x_i - x_hat_i)**2, not weighted by importance.
@@ -67,9 +72,9 @@ def expected_loss(
     elif chosen == "quadrature":
         per_feature, error, evaluations, kind, note = _quadrature(at, rtol, atol, progress)
     else:
-        result = monte_carlo_loss(at, rtol, atol, seed, samples, progress)
+        result = monte_carlo_loss(at, rtol, atol, seed, samples, progress, scheme, device)
         per_feature, error, evaluations, kind = result.per_feature, result.error, result.evaluations, "statistical"
-        note = f"zero and one active feature by integration, {result.samples:,} draws with two or more"
+        note = result.note
     return Estimate(
         value=float(at.importances @ per_feature),
         error=float(error),

@@ -1,0 +1,55 @@
+"""What a sampling scheme computes before it draws: exact terms, strata, evaluators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from numerics.monte_carlo.controls import control_means
+from numerics.monte_carlo.evaluation import Evaluator
+from numerics.monte_carlo.few_active import few_active_loss
+from numerics.monte_carlo.schemes import Scheme
+from numerics.monte_carlo.strata import MOST_STRATA, Stratum, strata
+from numerics.setting import Array, Setting
+
+__all__ = ["Plan", "plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A loss split into what is known and strata to draw from: L = known + sum_h P(h) E[loss | h].
+
+    Attributes:
+        known, known_error: the loss per feature from no and one active feature, shape (n,); 0 where that is drawn too.
+        evaluations: spent on it.
+        parts: the strata.
+        means: exact means of the controls in each stratum, shape (H, 5, n); None for a scheme without.
+    """
+
+    at: Setting
+    scheme: Scheme
+    evaluator: Evaluator
+    known: Array
+    known_error: Array
+    evaluations: int
+    parts: list[Stratum]
+    means: Array | None
+
+    @property
+    def needs_pilot(self) -> bool:
+        """Whether controls have to be fitted or draws to be shared out."""
+        return self.scheme.has_controls or len(self.parts) > 1
+
+
+def plan(at: Setting, scheme: Scheme, device: str | None = None, limit: int = MOST_STRATA) -> Plan:
+    """The exact part of a scheme and its strata, at most `limit` of them."""
+    evaluator = Evaluator(at, device)
+    if scheme.is_stratified:
+        known, known_error, evaluations = few_active_loss(at)
+        parts = strata(at.densities, limit)
+    else:
+        known, known_error, evaluations = np.zeros(at.n_features), np.zeros(at.n_features), 0
+        parts = [Stratum(0, False, 1.0)]
+    means = np.array([control_means(at, part) for part in parts]) if scheme.has_controls else None
+    return Plan(at, scheme, evaluator, known, known_error, evaluations, parts, means)

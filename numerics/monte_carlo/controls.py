@@ -50,9 +50,11 @@ def fitted(totals: Array, controls: Array) -> Array:
         controls: the weighted controls of each, shape (N, 5).
     """
     zeros = np.zeros(controls.shape[1])
-    if len(totals) < 6 * controls.shape[1]:
+    # A pilot of rare features has few inputs that are not zero: a fit explains them and nothing else.
+    spread = ((controls - controls.mean(axis=0)) ** 2).sum(axis=1)
+    if len(totals) < 6 * controls.shape[1] or spread.sum() ** 2 <= 2 * controls.shape[1] * (spread**2).sum():
         return zeros
-    # Each half judges what the other found: with a handful of active inputs a fit explains the pilot and nothing else.
+    # Each half judges what the other found.
     halves = [slice(0, None, 2), slice(1, None, 2)]
     before = after = 0.0
     for fit, judge in (halves, halves[::-1]):

@@ -13,7 +13,7 @@ from numerics.monte_carlo.strata import Stratum, count_table, log_survival
 from numerics.setting import Array
 from theory import FeatureLaw
 
-__all__ = ["Places", "Stream", "dimension", "mapped", "quantile"]
+__all__ = ["Drawer", "Places", "Stream", "quantile"]
 
 
 class Places:
@@ -44,66 +44,79 @@ class Places:
         return found
 
 
+class Drawer:
+    """Inputs of one stratum, with the tables that drawing them takes.
+
+    Attributes:
+        dimension: how many coordinates of the unit cube an input takes.
+    """
+
+    def __init__(self, law: FeatureLaw, densities: Array, stratum: Stratum) -> None:
+        n, low = len(densities), stratum.low
+        self.law, self.densities, self.stratum = law, densities, stratum
+        self.places = Places(densities, stratum)
+        self.dimension = 2 * low if stratum.is_exact and low < n else n
+        table = count_table(densities, low + 1)
+        self._enough = np.cumsum(table[:, ::-1], axis=1)[:, ::-1]
+
+    def stream(self, seed: int, *key: int) -> Stream:
+        """Endless independent inputs; another key gives others."""
+        return Stream(self, seed, key)
+
+    def mapped(self, u: Array) -> Array:
+        """Points of the unit cube (0, 1)^d as inputs of the stratum, shape (N, n).
+
+        K = k: k coordinates for the positions and k for the values. K >= k: a coordinate for each feature, whose lower
+        part means active and is stretched to its value.
+        """
+        n, low = len(self.densities), self.stratum.low
+        x = np.zeros((len(u), n))
+        if self.stratum.is_exact and low == n:
+            return quantile(self.law, u)
+        if self.stratum.is_exact:
+            np.put_along_axis(x, self.places(u[:, :low]), quantile(self.law, u[:, low:]), axis=1)
+            return x
+        enough, wanted = self._enough, np.full(len(u), low)
+        for j, p in enumerate(self.densities):
+            fewer = np.maximum(wanted - 1, 0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                chance = np.where(enough[j, wanted] > 0, p * enough[j + 1, fewer] / enough[j, wanted], 0.0)
+            on = u[:, j] < chance
+            x[on, j] = quantile(self.law, u[on, j] / chance[on])
+            wanted = np.where(on, fewer, wanted)
+        return x
+
+
 class Stream:
     """Endless independent inputs of one stratum."""
 
-    def __init__(self, law: FeatureLaw, densities: Array, stratum: Stratum, seed: int, key: tuple[int, ...]) -> None:
+    def __init__(self, drawer: Drawer, seed: int, key: tuple[int, ...]) -> None:
         parts = (np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, i))) for i in range(4))
         self._where, self._others, self._values, self._signs = parts
-        self._magnitude, self._is_two_sided = replace(law, is_two_sided=False), law.is_two_sided
-        self._densities, self._stratum = densities, stratum
-        self._places = Places(densities, stratum)
+        self._drawer, self._magnitude = drawer, replace(drawer.law, is_two_sided=False)
 
     def draw(self, size: int) -> Array:
         """The next inputs, shape (size, n)."""
-        n, low = self._places.n, self._stratum.low
+        densities, stratum = self._drawer.densities, self._drawer.stratum
+        n, low = len(densities), stratum.low
         on = np.zeros((size, n), dtype=bool)
         if low:
-            places = self._places(1.0 - self._where.random((size, low)))
+            places = self._drawer.places(1.0 - self._where.random((size, low)))
             np.put_along_axis(on, places, True, axis=1)
-        if not self._stratum.is_exact:
-            if (self._densities == 1).all():
+        if not stratum.is_exact:
+            if (densities == 1).all():
                 on[:] = True
             else:
-                others = self._others.random((size, n)) < self._densities
+                others = self._others.random((size, n)) < densities
                 if low:
                     others &= np.arange(n) > places[:, -1:]
                 on |= others
         values = self._magnitude.sample(self._values, int(on.sum()))
-        if self._is_two_sided:
+        if self._drawer.law.is_two_sided:
             values = np.where(self._signs.random(len(values)) < 0.5, -values, values)
         x = np.zeros((size, n))
         x[on] = values
         return x
-
-
-def dimension(n: int, stratum: Stratum) -> int:
-    """How many coordinates of the unit cube an input of the stratum takes."""
-    return 2 * stratum.low if stratum.is_exact else n
-
-
-def mapped(law: FeatureLaw, densities: Array, stratum: Stratum, places: Places, u: Array) -> Array:
-    """Points of the unit cube (0, 1)^d as inputs of the stratum, shape (N, n).
-
-    K = k: k coordinates for the positions and k for the values. K >= k: a coordinate for each feature, whose lower part
-    means active and is stretched to its value.
-    """
-    n, low = len(densities), stratum.low
-    x = np.zeros((len(u), n))
-    if stratum.is_exact:
-        np.put_along_axis(x, places(u[:, :low]), quantile(law, u[:, low:]), axis=1)
-        return x
-    table = count_table(densities, low + 1)
-    enough = np.cumsum(table[:, ::-1], axis=1)[:, ::-1]
-    wanted = np.full(len(u), low)
-    for j, p in enumerate(densities):
-        fewer = np.maximum(wanted - 1, 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            chance = np.where(enough[j, wanted] > 0, p * enough[j + 1, fewer] / enough[j, wanted], 0.0)
-        on = u[:, j] < chance
-        x[on, j] = quantile(law, u[on, j] / chance[on])
-        wanted = np.where(on, fewer, wanted)
-    return x
 
 
 def quantile(law: FeatureLaw, u: Array) -> Array:

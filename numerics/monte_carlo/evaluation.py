@@ -34,7 +34,7 @@ class Evaluator:
         self._W, self._Wt, self._b, self._importances = map(self._placed, constants)
 
     def losses(self, x: Array, multiples: Array | None = None) -> tuple[Array, Array]:
-        """Losses less `multiples` of the controls: weighted, of each input, shape (N,); means per feature, shape (n,)."""
+        """Losses less `multiples` of the controls: of each input, weighted, shape (N,); per feature the mean, (n,)."""
         given, z, errors = self._errors(x)
         if multiples is not None and multiples.any():
             a, b, c, d, e = (float(v) for v in multiples)

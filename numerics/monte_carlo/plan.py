@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numerics.monte_carlo.controls import control_means
+from numerics.monte_carlo.drawing import Drawer
 from numerics.monte_carlo.evaluation import Evaluator
 from numerics.monte_carlo.few_active import few_active_loss
 from numerics.monte_carlo.schemes import Scheme
@@ -24,6 +25,7 @@ class Plan:
         known, known_error: the loss per feature from no and one active feature, shape (n,); 0 where that is drawn too.
         evaluations: spent on it.
         parts: the strata.
+        drawers: of their inputs.
         means: exact means of the controls in each stratum, shape (H, 5, n); None for a scheme without.
     """
 
@@ -34,6 +36,7 @@ class Plan:
     known_error: Array
     evaluations: int
     parts: list[Stratum]
+    drawers: list[Drawer]
     means: Array | None
 
     @property
@@ -52,4 +55,5 @@ def plan(at: Setting, scheme: Scheme, device: str | None = None, limit: int = MO
         known, known_error, evaluations = np.zeros(at.n_features), np.zeros(at.n_features), 0
         parts = [Stratum(0, False, 1.0)]
     means = np.array([control_means(at, part) for part in parts]) if scheme.has_controls else None
-    return Plan(at, scheme, evaluator, known, known_error, evaluations, parts, means)
+    drawers = [Drawer(at.model.law, at.densities, part) for part in parts]
+    return Plan(at, scheme, evaluator, known, known_error, evaluations, parts, drawers, means)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from numerics.monte_carlo.controls import CONTROLS, fitted
-from numerics.monte_carlo.drawing import Stream
 from numerics.monte_carlo.interval import Running, half_width
 from numerics.monte_carlo.plan import Plan
 from numerics.setting import Array
@@ -23,9 +22,8 @@ def pilot(task: Plan, seed: int, budget: int) -> tuple[Array, Array, int]:
     """Per stratum the multiples of the controls, (H, 5), and the deviation left, (H,); how many draws that took."""
     size = int(np.clip(budget // (8 * len(task.parts)), FEWEST_PILOT, MOST_PILOT))
     multiples, deviations = np.zeros((len(task.parts), len(CONTROLS))), np.zeros(len(task.parts))
-    for h, part in enumerate(task.parts):
-        x = Stream(task.at.model.law, task.at.densities, part, seed, (0, h)).draw(size)
-        totals, controls = task.evaluator.controlled(x)
+    for h, drawer in enumerate(task.drawers):
+        totals, controls = task.evaluator.controlled(drawer.stream(seed, 0, h).draw(size))
         if task.means is not None:
             multiples[h] = fitted(totals, controls)
         deviations[h] = (totals - controls @ multiples[h]).std(ddof=1)
@@ -54,9 +52,8 @@ class RandomRun:
 
     def __init__(self, task: Plan, seed: int, multiples: Array, deviations: Array) -> None:
         self.task, self._multiples, self._deviations = task, multiples, deviations
-        law, densities, n = task.at.model.law, task.at.densities, task.at.n_features
-        self._streams = [Stream(law, densities, part, seed, (1, h)) for h, part in enumerate(task.parts)]
-        self.runs = [Running(n) for _ in task.parts]
+        self._streams = [drawer.stream(seed, 1, h) for h, drawer in enumerate(task.drawers)]
+        self.runs = [Running(task.at.n_features) for _ in task.parts]
         self._weights = np.array([part.probability for part in task.parts])
 
     def draw_to(self, budget: int) -> Iterator[None]:

@@ -10,7 +10,8 @@ from numerics.setting import Setting
 __all__ = ["SCHEMES", "Scheme", "choose"]
 
 _ENOUGH_FOR_SOBOL = 2**12
-_FEW_DIMENSIONS = 40
+_FEW_DIMENSIONS, _SOME_DIMENSIONS = 10, 40
+_ALMOST_SURE = 0.95
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,19 @@ SCHEMES = {
 def choose(at: Setting, most: int) -> Scheme:
     """The scheme with the least variance times time on the measured table of docs/benchmarks.md.
 
-    Few active features: strata by their number, with Sobol points where the budget makes them even. Many: plain inputs
-    with controls; Sobol points where there are few dimensions.
+    Few active features: strata by their number, from Sobol points where the budget makes them even. Many: plain inputs
+    with controls, from Sobol points where the dimensions are few; without controls if every feature is always active.
     """
     parts = strata(at.densities)
     is_even = most >= _ENOUGH_FOR_SOBOL
     if not parts:
         return SCHEMES["stratified"]
-    if len(parts) > 1:
+    if parts[0].is_exact:
         return SCHEMES["stratified_sobol_control" if is_even else "stratified_control"]
-    if at.n_features <= _FEW_DIMENSIONS and is_even:
-        return SCHEMES["sobol" if at.densities.min() == 1 else "sobol_control"]
+    if parts[0].probability < _ALMOST_SURE:
+        return SCHEMES["stratified_control"]
+    if is_even and at.n_features <= _FEW_DIMENSIONS:
+        return SCHEMES["sobol_control"]
+    if is_even and at.n_features <= _SOME_DIMENSIONS and at.densities.min() == 1:
+        return SCHEMES["sobol"]
     return SCHEMES["control_variate"]

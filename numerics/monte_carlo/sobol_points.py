@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from numerics.monte_carlo.drawing import Places, dimension, mapped
+from numerics.monte_carlo.drawing import Stream
 from numerics.monte_carlo.interval import student
 from numerics.monte_carlo.plan import Plan
 from numerics.setting import Array
@@ -17,6 +18,7 @@ __all__ = ["FEWEST_POINTS", "SCRAMBLINGS", "SobolRun"]
 SCRAMBLINGS = 16
 FEWEST_POINTS = 2**10
 _BITS = 52
+_MOST_DIMENSIONS = 64
 _BLOCK = 2**17
 
 
@@ -27,13 +29,20 @@ class SobolRun:
         from scipy.stats import qmc
 
         self.task, self._multiples, self._deviations = task, multiples, deviations
-        densities, n, count = task.at.densities, task.at.n_features, len(task.parts)
+        n, count = task.at.n_features, len(task.parts)
         self._weights = np.array([part.probability for part in task.parts])
-        self._places = [Places(densities, part) for part in task.parts]
-        self._engines, self._shifts = [], []
-        for h, part in enumerate(task.parts):
+        self._engines: list[Any] = []
+        self._shifts: list[Any] = []
+        self._streams: dict[int, Stream] = {}
+        for h, (part, drawer) in enumerate(zip(task.parts, task.drawers, strict=True)):
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, h)))
-            size = dimension(n, part)
+            size = drawer.dimension
+            if part.low > 2 and size > _MOST_DIMENSIONS and not part.is_exact:
+                # What is left of K has little weight, and points of many dimensions would cost more than all the rest.
+                self._engines.append(None)
+                self._shifts.append(None)
+                self._streams[h] = drawer.stream(seed, 3, h)
+                continue
             self._engines.append(qmc.Sobol(size, bits=_BITS, rng=rng))
             self._shifts.append(rng.integers(0, 2**_BITS, (SCRAMBLINGS, 1, size), dtype=np.uint64))
         self._points = np.zeros(count, dtype=int)
@@ -53,18 +62,22 @@ class SobolRun:
                 yield
 
     def _add(self, h: int, size: int) -> None:
-        law, densities, part = self.task.at.model.law, self.task.at.densities, self.task.parts[h]
+        totals, means = self.task.evaluator.losses(self._inputs(h, size), self._multiples[h])
+        self._points[h] += size
+        share = size / self._points[h]
+        self._means[h] += (totals.reshape(SCRAMBLINGS, size).mean(axis=1) - self._means[h]) * share
+        self._per_feature[h] += (means - self._per_feature[h]) * share
+
+    def _inputs(self, h: int, size: int) -> Array:
+        """The next points of every scrambling, one after another, shape (16 size, n)."""
+        if h in self._streams:
+            return self._streams[h].draw(SCRAMBLINGS * size)
         with warnings.catch_warnings():
             # Blocks of a sequence are not powers of two; the whole of it is.
             warnings.simplefilter("ignore", UserWarning)
             digits = (self._engines[h].random(size) * 2.0**_BITS).astype(np.uint64)
         u = ((digits ^ self._shifts[h]) + 0.5).reshape(-1, digits.shape[1]) / 2.0**_BITS
-        x = mapped(law, densities, part, self._places[h], u)
-        totals, means = self.task.evaluator.losses(x, self._multiples[h])
-        self._points[h] += size
-        share = size / self._points[h]
-        self._means[h] += (totals.reshape(SCRAMBLINGS, size).mean(axis=1) - self._means[h]) * share
-        self._per_feature[h] += (means - self._per_feature[h]) * share
+        return self.task.drawers[h].mapped(u)
 
     @property
     def count(self) -> int:

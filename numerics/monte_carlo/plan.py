@@ -11,7 +11,7 @@ from numerics.monte_carlo.drawing import Drawer
 from numerics.monte_carlo.evaluation import Evaluator
 from numerics.monte_carlo.few_active import few_active_loss
 from numerics.monte_carlo.schemes import Scheme
-from numerics.monte_carlo.strata import MOST_STRATA, Stratum, strata
+from numerics.monte_carlo.strata import MOST_STRATA, Stratum, inclusions, strata
 from numerics.setting import Array, Setting
 
 __all__ = ["Plan", "plan"]
@@ -26,6 +26,7 @@ class Plan:
         evaluations: spent on it.
         parts: the strata.
         drawers: of their inputs.
+        chances: P(feature is active | stratum), shape (H, n).
         means: exact means of the controls in each stratum, shape (H, 5, n); None for a scheme without.
     """
 
@@ -37,6 +38,7 @@ class Plan:
     evaluations: int
     parts: list[Stratum]
     drawers: list[Drawer]
+    chances: Array
     means: Array | None
 
     @property
@@ -56,4 +58,5 @@ def plan(at: Setting, scheme: Scheme, device: str | None = None, limit: int = MO
         parts = [Stratum(0, False, 1.0)]
     means = np.array([control_means(at, part) for part in parts]) if scheme.has_controls else None
     drawers = [Drawer(at.model.law, at.densities, part) for part in parts]
-    return Plan(at, scheme, evaluator, known, known_error, evaluations, parts, drawers, means)
+    chances = np.array([inclusions(at.densities, part) for part in parts])
+    return Plan(at, scheme, evaluator, known, known_error, evaluations, parts, drawers, chances, means)

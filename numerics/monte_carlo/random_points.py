@@ -67,9 +67,9 @@ class RandomRun:
                 yield
 
     @property
-    def count(self) -> int:
-        """How many inputs were drawn."""
-        return sum(run.count for run in self.runs)
+    def counts(self) -> list[int]:
+        """How many inputs were drawn, per stratum."""
+        return [run.count for run in self.runs]
 
     @property
     def per_feature(self) -> Array:

@@ -6,6 +6,7 @@ only inputs with two or more are drawn, stratum by stratum; what a linear model 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from numerics.monte_carlo.controls import CONTROLS
 from numerics.monte_carlo.plan import Plan, plan
 from numerics.monte_carlo.random_points import RandomRun, pilot
+from numerics.monte_carlo.rare import hardly_drawn
 from numerics.monte_carlo.schemes import SCHEMES, Scheme, choose
 from numerics.monte_carlo.sobol_points import FEWEST_POINTS, SobolRun
 from numerics.monte_carlo.strata import MOST_STRATA
@@ -110,7 +112,7 @@ def carry_out(
     known = float(importances @ task.known)
     known_error = float(importances @ task.known_error)
     if not task.parts:
-        return SamplingResult(task.known, known_error, 0, task.evaluations, _note(task, 0))
+        return SamplingResult(task.known, known_error, 0, task.evaluations, _note(task, 0, []))
     if task.needs_pilot and most >= _FEW:
         multiples, deviations, spent = pilot(task, seed, most if all_of_them else _FIRST_ROUND)
     else:
@@ -120,24 +122,29 @@ def carry_out(
     while True:
         for _ in run.draw_to(goal):
             if progress is not None:
-                progress(spent + run.count, most, "")
+                progress(spent + sum(run.counts), most, "")
         half_width = run.half_width
         if progress is not None:
-            progress(spent + run.count, most, f"± {half_width:.1e}")
+            progress(spent + sum(run.counts), most, f"± {half_width:.1e}")
         value = known + float(importances @ run.per_feature)
         if goal == most - spent or half_width <= max(atol, rtol * value):
             break
         goal = min(2 * goal, most - spent)
-    drawn = spent + run.count
-    per_feature = task.known + run.per_feature
+    drawn = spent + sum(run.counts)
     return SamplingResult(
-        per_feature, float(half_width + known_error), drawn, task.evaluations + drawn * n, _note(task, drawn)
+        task.known + run.per_feature,
+        float(half_width + known_error),
+        drawn,
+        task.evaluations + drawn * n,
+        _note(task, drawn, run.counts),
     )
 
 
-def _note(task: Plan, drawn: int) -> str:
-    if not task.scheme.is_stratified:
-        return f"{drawn:,} draws: {task.scheme.words}"
-    listed = ", ".join(map(str, task.parts))
-    drawn_from = f": {task.scheme.words} ({listed})" if drawn else ""
-    return f"zero and one active feature by integration, {drawn:,} draws with two or more{drawn_from}"
+def _note(task: Plan, drawn: int, counts: Sequence[int]) -> str:
+    text = f"{drawn:,} draws: {task.scheme.words}"
+    if task.scheme.is_stratified:
+        listed = ", ".join(map(str, task.parts))
+        drawn_from = f": {task.scheme.words} ({listed})" if drawn else ""
+        text = f"zero and one active feature by integration, {drawn:,} draws with two or more{drawn_from}"
+    warning = hardly_drawn(task, counts) if task.parts else ""
+    return f"{text}; {warning}" if warning else text

@@ -80,9 +80,9 @@ class SobolRun:
         return self.task.drawers[h].mapped(u)
 
     @property
-    def count(self) -> int:
-        """How many points were evaluated."""
-        return int(SCRAMBLINGS * self._points.sum())
+    def counts(self) -> list[int]:
+        """How many points were evaluated, per stratum."""
+        return [int(SCRAMBLINGS * points) for points in self._points]
 
     @property
     def per_feature(self) -> Array:

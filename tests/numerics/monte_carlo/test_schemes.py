@@ -181,3 +181,17 @@ def test_memory_does_not_grow_with_the_draws() -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_features_hardly_drawn_are_named() -> None:
+    W = weights(6, 2)
+    W[:, 5] = 0
+    heavy = ToyModel(6, 2, "solu", (0.1,) * 5 + (1e-5,), importance=(1,) * 5 + (1e5,))
+    found = expected_loss(heavy, W, samples=2000)
+    assert "feature 5 weighs much" in found.reason
+    assert "too short" in found.reason
+    light = heavy.replace(importance=1)
+    assert "too short" not in expected_loss(light, W, samples=2000).reason
+    rare = light.replace(density=1e-4)
+    assert "far too short" in expected_loss(rare, W, scheme="naive", samples=2000).reason
+    assert "too short" not in expected_loss(rare, W, samples=2000).reason

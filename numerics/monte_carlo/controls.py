@@ -38,7 +38,8 @@ def control_means(at: Setting, stratum: Stratum) -> Array:
     first = gram @ single
     z_mean = b + mean * first
     x_z = (b * mean + np.diagonal(gram) * second) * single + mean**2 * apart
-    z_z = b**2 + 2 * b * mean * first + second * (gram**2 @ single) + mean**2 * np.einsum("mi,mk,ki->i", W, spread, W)
+    squares = second * np.einsum("ij,ij,j->i", gram, gram, single) + mean**2 * np.einsum("mi,mk,ki->i", W, spread, W)
+    z_z = b**2 + 2 * b * mean * first + squares
     return np.stack([second * single, x_z, z_z, mean * single, z_mean])
 
 

@@ -14,9 +14,21 @@ from numerics.scalar_map import scalar_map
 from numerics.setting import Array, Setting
 from theory import FeatureLaw
 
-__all__ = ["few_active_loss"]
+__all__ = ["few_active_loss", "none_active_loss", "one_active_work"]
 
 _FEWEST_NODES, _MOST_NODES = 16, 512
+
+
+def one_active_work(at: Setting) -> int:
+    """About how many inputs would cost what the integrals over one active feature do."""
+    is_quick = at.model.activation.is_elementwise and at.model.law.name != "binary"
+    nodes = 2 if at.model.law.name == "binary" else 6 * _FEWEST_NODES
+    return 0 if is_quick else nodes * at.n_features
+
+
+def none_active_loss(at: Setting) -> Array:
+    """Loss per feature from the input without any active feature."""
+    return np.prod(1 - at.densities) * compile_activation(at.model.activation)(at.bias) ** 2
 
 
 def few_active_loss(at: Setting) -> tuple[Array, Array, int]:
@@ -32,7 +44,7 @@ def few_active_loss(at: Setting) -> tuple[Array, Array, int]:
         value = only * law.second + part.value
         return value, part.error + 4 * np.finfo(float).eps * only * law.second, part.evaluations
     sigma = compile_activation(at.model.activation)
-    value = np.prod(off) * sigma(at.bias) ** 2
+    value = none_active_loss(at)
     error = np.finfo(float).eps * value
     evaluations = at.n_features
     for j in np.flatnonzero(only):

@@ -9,12 +9,14 @@ import numpy as np
 from numerics.monte_carlo.controls import control_means
 from numerics.monte_carlo.drawing import Drawer
 from numerics.monte_carlo.evaluation import Evaluator
-from numerics.monte_carlo.few_active import few_active_loss
+from numerics.monte_carlo.few_active import few_active_loss, none_active_loss, one_active_work
 from numerics.monte_carlo.schemes import Scheme
 from numerics.monte_carlo.strata import MOST_STRATA, Stratum, inclusions, strata
 from numerics.setting import Array, Setting
 
 __all__ = ["Plan", "plan"]
+
+FEWEST_WORTH = 2**14
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,20 @@ class Plan:
         return self.scheme.has_controls or len(self.parts) > 1
 
 
-def plan(at: Setting, scheme: Scheme, device: str | None = None, limit: int = MOST_STRATA) -> Plan:
-    """The exact part of a scheme and its strata, at most `limit` of them."""
+def plan(
+    at: Setting, scheme: Scheme, device: str | None = None, limit: int = MOST_STRATA, most: int | None = None
+) -> Plan:
+    """The exact part of a scheme and its strata, at most `limit` of them.
+
+    Many features under a coupled activation have one active feature as a stratum too, where its integrals would cost
+    more than `most` draws.
+    """
     evaluator = Evaluator(at, device)
-    if scheme.is_stratified:
+    if scheme.is_stratified and most is not None and one_active_work(at) > max(most, FEWEST_WORTH):
+        known, evaluations = none_active_loss(at), at.n_features
+        known_error = np.finfo(float).eps * known
+        parts = strata(at.densities, limit, first=1)
+    elif scheme.is_stratified:
         known, known_error, evaluations = few_active_loss(at)
         parts = strata(at.densities, limit)
     else:

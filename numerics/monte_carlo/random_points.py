@@ -38,7 +38,7 @@ def allocation(weights: Array, deviations: Array, budget: int) -> np.ndarray:
     """
     wanted = weights * deviations
     shares = wanted / wanted.sum() if wanted.sum() > 0 else weights / weights.sum()
-    least = max(FEWEST_DRAWS, budget // (8 * len(weights)))
+    least = min(max(FEWEST_DRAWS, budget // (8 * len(weights))), budget // len(weights))
     counts = np.maximum(np.floor(shares * budget), least)
     excess = counts.sum() - budget
     if excess > 0:

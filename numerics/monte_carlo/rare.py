@@ -23,7 +23,7 @@ def hardly_drawn(task: Plan, counts: Sequence[int]) -> str:
     """
     at = task.at
     hits, sizes = np.zeros(at.n_features), np.zeros(at.n_features)
-    impact = at.importances + at.importances @ at.gram**2
+    impact = at.importances + np.einsum("i,ij,ij->j", at.importances, at.gram, at.gram)
     impact = impact / (impact.max() or 1.0)
     for part, active, count in zip(task.parts, task.chances, counts, strict=True):
         hits += count * active

@@ -92,10 +92,10 @@ def prepare(at: Setting, scheme: str, most: int, device: str | None = None) -> P
     limit = max(1, min(MOST_STRATA, most // _FEW))
     chosen = choose(at, most) if scheme == "auto" else SCHEMES[scheme]
     if most < _FEW:
-        chosen = Scheme(chosen.name, chosen.words, is_stratified=chosen.is_stratified)
+        chosen = Scheme(chosen.name, "too few for controls or points", is_stratified=chosen.is_stratified)
     if chosen.is_quasi and most < FEWEST_POINTS:
         raise InputError(f"samples={most}: scheme={chosen.name!r} needs at least {FEWEST_POINTS}")
-    return plan(at, chosen, device, limit)
+    return plan(at, chosen, device, limit, most)
 
 
 def carry_out(
@@ -145,6 +145,9 @@ def _note(task: Plan, drawn: int, counts: Sequence[int]) -> str:
     if task.scheme.is_stratified:
         listed = ", ".join(map(str, task.parts))
         drawn_from = f": {task.scheme.words} ({listed})" if drawn else ""
-        text = f"zero and one active feature by integration, {drawn:,} draws with two or more{drawn_from}"
+        is_one_drawn = drawn > 0 and task.parts[0].low == 1
+        known = "no active feature exactly" if is_one_drawn else "zero and one active feature by integration"
+        rest = "one" if is_one_drawn else "two"
+        text = f"{known}, {drawn:,} draws with {rest} or more{drawn_from}"
     warning = hardly_drawn(task, counts) if task.parts else ""
     return f"{text}; {warning}" if warning else text

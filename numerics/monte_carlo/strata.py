@@ -58,25 +58,25 @@ def count_table(densities: Array, most: int) -> Array:
     return table
 
 
-def strata(densities: Array, limit: int = MOST_STRATA, negligible: float = 1e-3) -> list[Stratum]:
-    """Strata that cover K >= 2: K = 2, K = 3, ... and a last one for all larger K.
+def strata(densities: Array, limit: int = MOST_STRATA, first: int = 2, negligible: float = 1e-3) -> list[Stratum]:
+    """Strata that cover K >= first: K = first, first + 1, ... and a last one for all larger K.
 
-    Singles go on until what is left has a share of K >= 2 below `negligible`, or there are `limit` strata. One stratum
-    K >= 2 is kept where more values of K matter than `MOST_STRATA` (many active features: K varies little relative to
-    its size, and linear control variates take its effect), and where so many densities differ that their pairs would be
-    too many to tabulate.
+    Singles go on until what is left has a share of the whole below `negligible`, or there are `limit` of them. One
+    stratum K >= first is kept where more values of K matter than `MOST_STRATA` (many active features: K varies little
+    relative to its size, and linear control variates take its effect), and where so many densities differ that their
+    pairs would be too many to tabulate.
     """
-    chances = count_table(densities, MOST_STRATA + 2)[0]
+    chances = count_table(densities, first + MOST_STRATA)[0]
     above = np.cumsum(chances[::-1])[::-1]
-    if above[2] == 0:
+    if above[first] == 0:
         return []
     singles: list[Stratum] = []
-    if above[MOST_STRATA + 1] <= 0.1 * above[2] and not _has_too_many_pairs(densities):
-        for k in range(2, limit + 1):
-            if k > 2 and above[k] < negligible * above[2]:
+    if above[first + MOST_STRATA - 1] <= 0.1 * above[first] and not _has_too_many_pairs(densities):
+        for k in range(first, first + max(limit, 1) - 1):
+            if k > first and above[k] < negligible * above[first]:
                 break
             singles.append(Stratum(k, True, float(chances[k])))
-    low = len(singles) + 2
+    low = first + len(singles)
     found = [*singles, Stratum(low, False, float(above[low]))]
     return [stratum for stratum in found if stratum.probability > 0]
 

@@ -195,3 +195,25 @@ def test_features_hardly_drawn_are_named() -> None:
     rare = light.replace(density=1e-4)
     assert "far too short" in expected_loss(rare, W, scheme="naive", samples=2000).reason
     assert "too short" not in expected_loss(rare, W, samples=2000).reason
+
+
+def test_many_coupled_features_have_single_ones_drawn() -> None:
+    """Where the integrals over one active feature would cost more than all draws, it is a stratum like others."""
+    model, W = ToyModel(300, 4, "solu", 0.001), 0.5 * weights(300, 4)
+    drawn = expected_loss(model, W, samples=8192)
+    assert "K = 1" in drawn.reason
+    assert "no active feature exactly" in drawn.reason
+    integrated = expected_loss(model, W, samples=2**15)
+    assert "by integration" in integrated.reason
+    assert integrated.agrees_with(drawn, z=3.0)
+    assert integrated.error < drawn.error
+
+
+@pytest.mark.parametrize("samples", [2, 3, 40, 255, 300, 1000, 5000])
+def test_no_more_is_drawn_than_asked_for(samples: int) -> None:
+    seen: list[int] = []
+    found = expected_loss(
+        ToyModel(5, 2, "solu", 0.1), weights(5, 2), samples=samples, progress=lambda done, *_: seen.append(done)
+    )
+    assert 0 < seen[-1] <= samples
+    assert np.isfinite(found.error)

@@ -33,7 +33,12 @@ def chances_of(p: np.ndarray, stratum: Stratum) -> dict[tuple[int, ...], float]:
 
 def every_stratum(p: np.ndarray) -> list[Stratum]:
     whole = count_table(p, 2)[0, 2]
-    return [Stratum(0, False, 1.0), *strata(p), *([Stratum(2, False, float(whole))] if whole > 0 else [])]
+    return [
+        Stratum(0, False, 1.0),
+        *strata(p),
+        *strata(p, first=1)[:1],
+        *([Stratum(2, False, float(whole))] if whole > 0 else []),
+    ]
 
 
 @pytest.mark.parametrize("densities", DENSITIES)
@@ -52,12 +57,16 @@ def test_probabilities_and_inclusions_by_brute_force(densities: list[float]) -> 
 
 
 @settings(max_examples=40)
-@given(st.lists(st.sampled_from([0.0, 1e-8, 0.01, 0.3, 0.8, 1.0]), min_size=2, max_size=9), st.integers(1, 8))
-def test_strata_cover_two_or_more(densities: list[float], limit: int) -> None:
+@given(
+    st.lists(st.sampled_from([0.0, 1e-8, 0.01, 0.3, 0.8, 1.0]), min_size=2, max_size=9),
+    st.integers(1, 8),
+    st.integers(1, 2),
+)
+def test_strata_cover_all_with_the_first_or_more(densities: list[float], limit: int, first: int) -> None:
     p = np.array(densities)
-    found = strata(p, limit)
-    assert sum(s.probability for s in found) == pytest.approx(count_table(p, 2)[0, 2], rel=1e-12)
-    assert len(found) <= limit + 1
+    found = strata(p, limit, first)
+    assert sum(s.probability for s in found) == pytest.approx(count_table(p, first)[0, first], rel=1e-12)
+    assert len(found) <= limit
 
 
 def test_many_active_features_or_many_densities_make_one_stratum() -> None:

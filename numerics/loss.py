@@ -40,6 +40,8 @@ def expected_loss(
     samples: int | None = None,
     progress: Progress | None = None,
     enclosure: bool = False,
+    scheme: str = "auto",
+    device: str | None = None,
 ) -> Estimate:
     """The expected loss L = sum_i I_i E (x_i - sigma((W^T W x + b)_i))**2 with its error.
 
@@ -59,6 +61,9 @@ def expected_loss(
         progress: called with (done, total, text).
         enclosure: whether the error must be a proved bound instead of an estimate: an exact route, or quadrature where
             its truncation is bounded (continuous piecewise-linear activations, uniform law).
+        scheme: how "monte_carlo" draws: "naive", "control_variate", "stratified", ... or "auto"; see
+            docs/expected_loss.md.
+        device: where "monte_carlo" evaluates: None for numpy, else a torch device such as "cpu" or "cuda".
 
     Returns:
         An `Estimate`; `per_feature` holds E (x_i - x_hat_i)**2, not weighted by importance.
@@ -73,8 +78,10 @@ def expected_loss(
     at = setting(model, W, b)
     started = perf_counter()
     chosen, why = _choose(at, rtol) if method == "auto" else (method, f"{method} was asked for")
-    if enclosure and chosen == "monte_carlo":
-        raise InputError("enclosure=True: sampling proves no bound; use 'exact' or 'quadrature', or leave it out")
+    if enclosure and chosen in ("monte_carlo", "hidden_quadrature"):
+        raise InputError(
+            f"enclosure=True: method={chosen!r} proves no bound; use 'exact' or 'quadrature', or leave it out"
+        )
     if chosen == "exact":
         per_feature, error, evaluations, kind, note = _exact(at, rtol, atol)
     elif chosen == "hidden_quadrature":
@@ -82,9 +89,9 @@ def expected_loss(
     elif chosen == "quadrature":
         per_feature, error, evaluations, kind, note = _quadrature(at, rtol, atol, progress, enclosure)
     else:
-        result = monte_carlo_loss(at, rtol, atol, seed, samples, progress)
+        result = monte_carlo_loss(at, rtol, atol, seed, samples, progress, scheme, device)
         per_feature, error, evaluations, kind = result.per_feature, result.error, result.evaluations, "statistical"
-        note = f"zero and one active feature by integration, {result.samples:,} draws with two or more"
+        note = result.note
     return Estimate(
         value=float(at.importances @ per_feature),
         error=float(error),

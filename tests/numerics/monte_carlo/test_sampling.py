@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 
-import theory
 from numerics import expected_loss
-from numerics.monte_carlo.sampling import monte_carlo_loss, sample_at_least
+from numerics.monte_carlo.sampling import monte_carlo_loss
 from numerics.setting import setting
 from theory import InputError, ToyModel
-
-
-@pytest.mark.parametrize("densities", [[0.3, 0.3, 0.3], [0.01, 0.9, 0.4], [1.0, 0.2, 0.0], [1e-6, 1e-6, 1e-6]])
-def test_supports_have_their_conditional_law(densities: list[float]) -> None:
-    p, size = np.array(densities), 20_000
-    x = sample_at_least(np.random.default_rng(0), theory.uniform(), p, size)
-    on = (x != 0).astype(int)
-    assert on.sum(axis=1).min() >= 2
-    chances = {s: np.prod(np.where(s, p, 1 - p)) for s in map(tuple, product((0, 1), repeat=3)) if sum(s) >= 2}
-    total = sum(chances.values())
-    for support, chance in chances.items():
-        share = chance / total
-        count = int((on == support).all(axis=1).sum())
-        assert abs(count - size * share) <= 5 * np.sqrt(size * share * (1 - share)) + 1e-9 * size
-
-
-def test_active_values_follow_the_law() -> None:
-    x = sample_at_least(np.random.default_rng(1), theory.exponential().two_sided(), np.full(4, 0.5), 50_000)
-    values = x[x != 0]
-    assert abs(values.mean()) < 5 * np.sqrt(2 / len(values))
-    assert np.abs(values).mean() == pytest.approx(1.0, abs=5 / np.sqrt(len(values)))
 
 
 def test_interval_covers_as_often_as_it_says() -> None:
@@ -51,7 +27,9 @@ def test_interval_covers_as_often_as_it_says() -> None:
 def test_error_falls_with_the_square_root_and_with_the_density() -> None:
     W = np.random.default_rng(0).normal(size=(2, 5))
     model = ToyModel(5, 2, "gelu", 0.2)
-    errors = [expected_loss(model, W, method="monte_carlo", samples=n).error for n in (2_000, 200_000)]
+    errors = [
+        expected_loss(model, W, method="monte_carlo", scheme="stratified", samples=n).error for n in (2_000, 200_000)
+    ]
     assert errors[0] / errors[1] == pytest.approx(10, rel=0.25)
     sparse = expected_loss(model.replace(density=0.001), W, method="monte_carlo", samples=20_000)
     # Plain sampling at p = 0.001 would need more than 1e8 draws for this.

@@ -13,9 +13,10 @@ import numpy as np
 
 from numerics.exact import LARGEST_ENUMERATION, feature_moments, moments_from_cumulants, support_count, supports
 from numerics.laws import numeric_law
+from numerics.quadrature.compressed_gradient import CompressedGradient
 from numerics.quadrature.continuation import FourierForm, fourier_form, smallest_count
-from numerics.quadrature.few_active import Rows, few_active, make_rows
-from numerics.quadrature.many_active import many_active
+from numerics.quadrature.few_active import Rows, make_rows
+from numerics.quadrature.few_active_gradient import FewActiveGradient
 from numerics.quadrature.ranges import range_groups
 from numerics.scalar_map import polynomial_coefficients, scalar_map
 from numerics.setting import Array, model_arrays
@@ -204,18 +205,19 @@ class _Frequencies:
         self.densities, self.importances = model_arrays(model)
         self.sigma, self.law = scalar_map(model.activation), numeric_law(model.law)
         self.count = count if np.isfinite(self.law.upper) else 2 * count
+        self.few, self.many = FewActiveGradient(self.sigma, self.law), CompressedGradient(self.law)
         self.forms: list[FourierForm] = []
 
     def __call__(self, W: Array, b: Array) -> Losses:
         starts, n = b.shape
         gram = W.transpose(0, 2, 1) @ W
         rows = make_rows(gram, b, self.densities)
-        few = few_active(self.sigma, self.law, rows, 0.0, gradient=True, nodes=16)
+        few = self.few(rows)
         value, d_gram, d_bias = few.value, few.d_gram, few.d_bias
         assert d_gram is not None
         assert d_bias is not None
         for group, form in self._groups(rows):
-            part = many_active(self.law, rows.take(group), form, gradient=True)
+            part = self.many(rows.take(group), form)
             value[group] += part.value
             d_gram[group] += part.d_gram
             d_bias[group] += part.d_bias

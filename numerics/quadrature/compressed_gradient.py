@@ -26,6 +26,7 @@ __all__ = ["CompressedGradient", "chebyshev_derivative", "chebyshev_sum"]
 _BLOCK = 2**16
 _SUM_BLOCK = 2**18
 _KEPT = 48
+_FEWEST = 8
 # The steps of g, at which series are kept: close weights then share them, and the loss stays smooth.
 _STEPS_PER_OCTAVE = 4
 # How much a step of the recursion costs with its gradient, in steps of the compressed kernel's without.
@@ -83,7 +84,7 @@ class CompressedGradient:
         self, rows: Rows, form: FourierForm, data: Compression, chosen: list[np.ndarray], left: np.ndarray
     ) -> Part:
         """The sums over the chosen blocks of frequencies that the series resolve; these are struck off `left`."""
-        index, n = np.arange(len(rows)), rows.gram.shape[1]
+        index = np.arange(len(rows))
         series = [self._series(data, form.frequencies[some]) for some in chosen]
         degrees = max(one.degrees for block in series for one in block)
         row_moments = RowMoments(data, degrees)
@@ -137,11 +138,11 @@ def _gather(series: HermitianSeries, pull: np.ndarray, into: Array) -> None:
 
 
 def _part_of(form: FourierForm, some: np.ndarray) -> FourierForm:
-    """The form with some of its frequencies only; the first one, which counts once, stays and may be emptied."""
-    index = some if some[0] == 0 else np.concatenate([[0], some])
-    first, second = form.first[index], form.second[index]
-    if some[0] != 0:
-        first[0] = second[0] = 0.0
+    """The form with some of its frequencies only; the first, which counts once, and what fills up to 8 are emptied."""
+    index = np.concatenate([[0], some[some > 0], np.repeat(some[-1], max(0, _FEWEST - len(some)))])
+    is_empty = np.arange(len(index)) > (some > 0).sum()
+    is_empty[0] = some[0] != 0
+    first, second = (np.where(is_empty, 0.0, side[index]) for side in (form.first, form.second))
     return replace(form, frequencies=form.frequencies[index], first=first, second=second)
 
 

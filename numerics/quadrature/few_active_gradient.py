@@ -91,12 +91,12 @@ class FewActiveGradient:
             if bias <= table.bias and gram <= table.gram and table.gram <= 4 * gram:
                 return table
         # A margin, so that a descent does not need a table at every step.
-        table = self._resolved(max(1.5 * bias, 0.1), 1.5 * gram)
-        if table is None:
+        made = self._resolved(max(1.5 * bias, 0.1), 1.5 * gram)
+        if made is None:
             self._has_table = False
-            return None
-        self._tables = [*self._tables[-(_KEPT - 1) :], table]
-        return table
+        else:
+            self._tables = [*self._tables[-(_KEPT - 1) :], made]
+        return made
 
     def _resolved(self, bias: float, gram: float) -> _Table | None:
         from scipy.fft import dctn

@@ -34,8 +34,10 @@ _TAIL = 1e-10
 _GAP_PHASE = 150.0
 # Forms are made with room for the rows to move, and used by rows down to a fraction of their length.
 _MARGIN, _LOOSEST = 0.15, 5.5
+# What a feature value without upper end stays below, up to the tail.
+_LARGEST_VALUE = 25.0
 # Above so many features the range comes from sums over the row, not from every entry at every slope.
-_MANY_FEATURES = 32
+_MANY_FEATURES = 24
 
 Losses = tuple[Array, Array, Array]
 
@@ -265,6 +267,9 @@ class _Frequencies:
         self.count = count if np.isfinite(self.law.upper) else 2 * count
         self.few, self.many = FewActiveGradient(self.sigma, self.law), CompressedGradient(self.law)
         self.forms: list[FourierForm] = []
+        self.last: Rows | None = None
+        self.room: Array = np.zeros(0)
+        self.groups: list[tuple[np.ndarray, FourierForm]] = []
 
     def __call__(self, W: Array, b: Array) -> Losses:
         starts, n = b.shape
@@ -286,7 +291,15 @@ class _Frequencies:
         return _to_weights(value, d_gram.reshape(starts, n, n), d_bias.reshape(starts, n), W, self.importances)
 
     def _groups(self, rows: Rows) -> list[tuple[np.ndarray, FourierForm]]:
-        """Rows with the Fourier form each uses: the first that fits, so that the loss is smooth."""
+        """Rows with the Fourier form each uses: the first that fits, so that the loss is smooth.
+
+        Forms reach beyond the rows they are for, so that rows which have moved little keep theirs without a look.
+        """
+        if self.last is not None and self.last.gram.shape == rows.gram.shape:
+            largest = min(self.law.upper, _LARGEST_VALUE)
+            reach = largest * np.abs(rows.gram - self.last.gram).sum(axis=1) + np.abs(rows.bias - self.last.bias)
+            if np.all(reach <= self.room):
+                return self.groups
         low, high = output_range(self.law, rows, _TAIL, many=_MANY_FEATURES)
         width = high - low
         is_open, groups = width > 0, []
@@ -301,4 +314,8 @@ class _Frequencies:
             form = fourier_form(self.sigma, start - margin, end + margin, self.count, _GAP_PHASE)
             self.forms = [*self.forms[-63:], form]
             groups.append((left[members], form))
+        self.last, self.room, self.groups = rows, np.zeros(len(rows)), groups
+        for members, form in groups:
+            self.room[members] = np.maximum(np.minimum(low[members] - form.low, form.high - high[members]), 0.0)
+        self.room = np.minimum(self.room, _MARGIN * width)
         return groups

@@ -17,7 +17,7 @@ from theory import InputError, ToyModel
 
 __all__ = ["Optimum", "minimise_loss"]
 
-_WARM_STEPS, _TRIAL_STEPS, _LAST_STEPS = 80, 60, 100
+_WARM_STEPS, _TRIAL_STEPS, _LAST_STEPS = 80, 60, 40
 _WARM_RATE = 0.05
 _COARSE, _FINE, _FINEST = 64, 128, 512
 # A trial that is further above the best is given up, unless it is among the better third.

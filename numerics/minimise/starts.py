@@ -26,7 +26,8 @@ def starting_points(model: ToyModel, restarts: int, rng: np.random.Generator) ->
     """
     n, m = int(model.n_features), int(model.n_hidden)
     densities, _ = model_arrays(model)
-    shaped = _shapes(model, rng)[: max(restarts - 1, 0)] if restarts > 1 else []
+    # Where shapes are not what is optimal, half of the starts are still free of them.
+    shaped = _shapes(model, rng)[: restarts // 2]
     weights = [W + _NOISE * rng.standard_normal((m, n)) for W in shaped]
     drawn = rng.standard_normal((restarts - len(shaped), m, n))
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from numerics.laws import NumericLaw
 from numerics.quadrature.chebyshev import HermitianSeries
-from numerics.quadrature.compressed import Compression, RowMoments, block_products, compress, shared_series
+from numerics.quadrature.compressed import ACCURATE, Compression, RowMoments, block_products, compress, shared_series
 from numerics.quadrature.continuation import FourierForm
 from numerics.quadrature.few_active import Part, Rows, joined
 from numerics.quadrature.many_active import many_active
@@ -29,8 +29,9 @@ _KEPT = 48
 _FEWEST = 8
 # The steps of g, at which series are kept: close weights then share them, and the loss stays smooth.
 _STEPS_PER_OCTAVE = 4
-# How much a step of the recursion costs with its gradient, in steps of the compressed kernel's without.
-_RECURSION_COST = 1.0
+# Nanoseconds per row and frequency, gradients included and series kept: a feature of the recursion; of the compressed
+# kernel what does not depend on the degree, and a degree of a series.
+_RECURSION_COST, _FIXED, _DEGREE = 130.0, 400.0, 1.5
 
 
 class CompressedGradient:
@@ -53,8 +54,12 @@ class CompressedGradient:
         data = replace(data, scale=scale, x=data.x * (data.scale / scale))
         edges = sorted({0, count // 4, count // 2, count})
         blocks = [np.arange(low, high) for low, high in pairwise(edges)]
-        cost = lambda some: data.work(float(form.frequencies[some[-1]]), len(some))  # noqa: E731
-        chosen = [some for some in blocks if cost(some) < _RECURSION_COST * data.x.size * len(some)]
+        chosen = [
+            some
+            for some in blocks
+            if _is_worth_it(data, float(form.frequencies[some[-1]]))
+            and (not data.is_dense or _resolved_share(self._series(data, form.frequencies[some])) > 0.5)
+        ]
         left = np.ones(count, dtype=bool)
         found = Part(np.zeros(len(rows)), np.zeros(len(rows)), np.zeros(rows.gram.shape), np.zeros(len(rows)), 0)
         if chosen:
@@ -129,6 +134,16 @@ class CompressedGradient:
             weights = [data.single, *data.several]
         slopes = [chebyshev_sum(chebyshev_derivative(part), data.x) for part in wanted]
         return sum((w * s for w, s in zip(weights, slopes, strict=True)), np.zeros(data.x.shape)) / data.scale
+
+
+def _is_worth_it(data: Compression, top: float) -> bool:
+    reach = data.scale * top
+    degrees = 2.1 * reach + 10 * np.cbrt(reach) + 40
+    return _FIXED + _DEGREE * degrees * (1 + len(data.values)) < _RECURSION_COST * data.x.shape[1]
+
+
+def _resolved_share(series: list[HermitianSeries]) -> float:
+    return float(np.mean(np.max([one.defect for one in series], axis=0) < ACCURATE))
 
 
 def _gather(series: HermitianSeries, pull: np.ndarray, into: Array) -> None:

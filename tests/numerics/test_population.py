@@ -154,6 +154,19 @@ def test_second_derivatives_are_differences_and_third_ones_refused() -> None:
         torch.autograd.grad(second.sum(), W)
 
 
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_history_does_not_matter(activation: str) -> None:
+    """Series, tables and intervals are kept between calls; weights that have left them get new ones."""
+    rng = np.random.default_rng(8)
+    model = ToyModel(16, 3, activation, 0.1, bias=True)
+    W, b = rng.normal(size=(2, 3, 16)) / 2, 0.1 * rng.normal(size=(2, 16))
+    objective = population_objective(model, 512)
+    for factor in (1.0, 1.02, 1.3, 4.0, 0.3):
+        found, fresh = objective(factor * W, factor * b), population_objective(model, 512)(factor * W, factor * b)
+        for old, new in zip(found, fresh, strict=True):
+            assert np.abs(old - new).max() <= 2e-5 * np.abs(new).max()
+
+
 def test_torch_gradients() -> None:
     model = ToyModel(4, 2, "relu", 0.2, bias=True, importance=(1, 2, 1, 1))
     rng = np.random.default_rng(2)

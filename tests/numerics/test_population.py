@@ -105,7 +105,10 @@ def test_gradient_against_autograd_over_all_supports() -> None:
     W = torch.tensor(rng.normal(size=(2, n)), requires_grad=True)
     b = torch.tensor(0.2 * rng.normal(size=n), requires_grad=True)
     # One feature: 0 with probability q, else a node of the rule.
-    values, masses = torch.cat([torch.zeros(1), nodes]), torch.cat([torch.tensor([1 - p]), p * weights])
+    values, masses = (
+        torch.cat([torch.zeros(1), nodes]),
+        torch.cat([torch.tensor([1 - p], dtype=torch.float64), p * weights]),
+    )
     x = torch.cartesian_prod(values, values, values)
     mass = torch.cartesian_prod(masses, masses, masses).prod(dim=1)
     loss = (mass[:, None] * (x - torch.nn.functional.gelu(x @ W.T @ W + b)) ** 2).sum()

@@ -18,16 +18,7 @@ from numerics.quadrature.chebyshev import HermitianSeries, hermitian_series, mom
 from numerics.quadrature.few_active import Rows, at_most_one
 from numerics.setting import Array
 
-__all__ = [
-    "ACCURATE",
-    "DENSEST",
-    "Compression",
-    "RowMoments",
-    "block_products",
-    "compress",
-    "products",
-    "shared_series",
-]
+__all__ = ["DENSEST", "Compression", "RowMoments", "block_products", "compress", "products", "shared_series"]
 
 Transform = Callable[[Array], np.ndarray]
 Transforms = tuple[np.ndarray, np.ndarray, Array, Array]
@@ -35,7 +26,7 @@ Transforms = tuple[np.ndarray, np.ndarray, Array, Array]
 # Above this density log(1 + rho phi) is singular too close to the real axis.
 DENSEST = 0.45
 _MOST_DENSITIES = 8
-ACCURATE = 1e-12
+_ACCURATE = 1e-12
 # Costs in nanoseconds: a step of the recursion, a node of a series, a moment times a coefficient, an entry of a moment.
 _STEP, _NODE, _PRODUCT, _MOMENT = 60.0, 150.0, 1.5, 0.25
 
@@ -204,7 +195,7 @@ def block_products(data: Compression, series: list[HermitianSeries], rows: RowMo
     log_none = data.log_none[:, None]
     none = np.exp(log_none)
     defect = np.max([part.defect for part in series], axis=0)
-    resolved, inexact = defect < ACCURATE, 4 * defect * np.sum(data.several, axis=0).sum(axis=1)[:, None]
+    resolved, inexact = defect < _ACCURATE, 4 * defect * np.sum(data.several, axis=0).sum(axis=1)[:, None]
     if data.is_dense:
         return one, np.exp(logs) - none - one, resolved, inexact
     exponent = one + logs

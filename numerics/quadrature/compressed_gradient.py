@@ -15,7 +15,7 @@ import numpy as np
 
 from numerics.laws import NumericLaw
 from numerics.quadrature.chebyshev import HermitianSeries
-from numerics.quadrature.compressed import ACCURATE, Compression, RowMoments, block_products, compress, shared_series
+from numerics.quadrature.compressed import Compression, RowMoments, block_products, compress, shared_series
 from numerics.quadrature.continuation import FourierForm
 from numerics.quadrature.few_active import Part, Rows, joined
 from numerics.quadrature.many_active import many_active
@@ -27,6 +27,8 @@ _BLOCK = 2**16
 _SUM_BLOCK = 2**18
 _KEPT = 48
 _FEWEST = 8
+# Below what a fixed number of frequencies leaves out.
+_RESOLVED = 1e-10
 # The steps of g, at which series are kept: close weights then share them, and the loss stays smooth.
 _STEPS_PER_OCTAVE = 4
 # Nanoseconds per row and frequency, gradients included and series kept: a feature of the recursion; of the compressed
@@ -58,7 +60,7 @@ class CompressedGradient:
             some
             for some in blocks
             if _is_worth_it(data, float(form.frequencies[some[-1]]))
-            and (not data.is_dense or _resolved_share(self._series(data, form.frequencies[some])) > 0.5)
+            and (not data.is_dense or _resolved(self._series(data, form.frequencies[some])).mean() > 0.5)
         ]
         left = np.ones(count, dtype=bool)
         found = Part(np.zeros(len(rows)), np.zeros(len(rows)), np.zeros(rows.gram.shape), np.zeros(len(rows)), 0)
@@ -98,7 +100,8 @@ class CompressedGradient:
         own_visible, density = rows.visible[index, rows.own][:, None], rows.density[:, None]
         none = np.exp(data.log_none)[:, None]
         for some, block in zip(chosen, series, strict=True):
-            one, more, resolved, _ = block_products(data, block, row_moments)
+            one, more, _, _ = block_products(data, block, row_moments)
+            resolved = _resolved(block)
             left[some[resolved]] = False
             t = form.frequencies[some]
             wave = np.exp(1j * (rows.bias[:, None] - form.low) * t)
@@ -142,8 +145,8 @@ def _is_worth_it(data: Compression, top: float) -> bool:
     return _FIXED + _DEGREE * degrees * (1 + len(data.values)) < _RECURSION_COST * data.x.shape[1]
 
 
-def _resolved_share(series: list[HermitianSeries]) -> float:
-    return float(np.mean(np.max([one.defect for one in series], axis=0) < ACCURATE))
+def _resolved(series: list[HermitianSeries]) -> np.ndarray:
+    return np.max([one.defect for one in series], axis=0) < _RESOLVED
 
 
 def _gather(series: HermitianSeries, pull: np.ndarray, into: Array) -> None:

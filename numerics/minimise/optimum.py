@@ -55,14 +55,15 @@ class Optimum:
     @property
     def agrees(self) -> np.ndarray:
         """Which of `losses` are within 1e-6 of the best, relatively; shape of `losses`."""
-        if not len(self.losses):
-            return np.zeros(0, dtype=bool)
-        least = self.losses.min()
+        least = min([self.loss.value, *self.losses])
         return self.losses <= least + AGREEMENT * abs(least)
 
     @property
     def success_rate(self) -> float:
-        """The share of starts and hops that agree with the best: near 0, a better minimum may well have been missed."""
+        """The share of starts and hops that agree with the best: near 0, a better minimum may well have been missed.
+
+        It is 0 where the last polish still improved on all of them: then `steps` were too few.
+        """
         return float(self.agrees.mean()) if len(self.losses) else 0.0
 
     @cached_property

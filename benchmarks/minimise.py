@@ -30,7 +30,7 @@ SIZES = ((5, 2), (20, 5), (80, 20))
 ACTIVATIONS = ("relu", "gelu", "tanh", "rectified-power:2")
 DENSITIES = (0.5, 0.1, 0.05, 0.01)
 STEPS, BATCH, RATE, DECAY = 10_000, 1024, 1e-3, 0.01
-RESTARTS = {5: 8, 20: 5, 80: 1}
+RESTARTS = {5: 8, 20: 5, 80: 4}
 BEGIN, END = "<!-- minimise: begin -->", "<!-- minimise: end -->"
 
 

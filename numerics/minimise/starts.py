@@ -21,7 +21,7 @@ def starting_points(model: ToyModel, restarts: int, rng: np.random.Generator) ->
 
     The shapes are the optimum of the sparse limit (the best known configuration where the table has it), of ReLU's for
     activations that are no power, orthonormal and antipodal ones. They get a little noise, which leaves saddles. The
-    random starts have columns of length 0.7 to 1.2 or, every other one, small ones, from which features that are not
+    random starts have, in turn, small columns and columns of length 0.7 to 1.2; from small ones, features that are not
     worth it never grow.
     """
     n, m = int(model.n_features), int(model.n_hidden)
@@ -32,7 +32,7 @@ def starting_points(model: ToyModel, restarts: int, rng: np.random.Generator) ->
     drawn = rng.standard_normal((restarts - len(shaped), m, n))
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     lengths = rng.uniform(0.7, 1.2, (len(drawn), 1, 1))
-    lengths[1::2] *= 0.4
+    lengths[0::2] *= 0.25
     W = np.concatenate([np.array(weights).reshape(-1, m, n), lengths * drawn])
     if not model.bias:
         return W, None

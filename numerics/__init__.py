@@ -7,6 +7,7 @@ from numerics.exact import exact_loss
 from numerics.layers import compile_layer
 from numerics.loss import expected_loss
 from numerics.minimise.biased import BiasedOptimum, minimise_biased_coefficient
+from numerics.minimise.hessian import HessianSpectrum, hessian_spectrum
 from numerics.minimise.loss import Optimum, minimise_loss
 from numerics.minimise.phase_grid import PhaseGrid, phase_grid
 from numerics.minimise.sparse import SparseOptimum, minimise_sparse_coefficient
@@ -18,6 +19,7 @@ __all__ = [
     "BestConfiguration",
     "BiasedOptimum",
     "Estimate",
+    "HessianSpectrum",
     "Optimum",
     "PhaseGrid",
     "SparseOptimum",
@@ -29,6 +31,7 @@ __all__ = [
     "exact_loss",
     "expected_loss",
     "first_order_loss",
+    "hessian_spectrum",
     "minimise_biased_coefficient",
     "minimise_first_order",
     "minimise_loss",

@@ -6,6 +6,7 @@ nearby weights see the same approximation.
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from math import comb
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,10 +14,11 @@ import numpy as np
 
 from numerics.exact import LARGEST_ENUMERATION, feature_moments, moments_from_cumulants, support_count, supports
 from numerics.laws import numeric_law
+from numerics.quadrature.compressed_gradient import CompressedGradient
 from numerics.quadrature.continuation import FourierForm, fourier_form, smallest_count
-from numerics.quadrature.few_active import Rows, few_active, make_rows
-from numerics.quadrature.many_active import many_active
-from numerics.quadrature.ranges import range_groups
+from numerics.quadrature.few_active import Rows, make_rows
+from numerics.quadrature.few_active_gradient import FewActiveGradient
+from numerics.quadrature.ranges import output_range, shared_ranges
 from numerics.scalar_map import polynomial_coefficients, scalar_map
 from numerics.setting import Array, model_arrays
 from theory import InputError, ToyModel
@@ -30,6 +32,12 @@ __all__ = ["PopulationLoss", "population_loss", "population_objective"]
 _TAIL = 1e-10
 # No error is estimated here, so the highest octave may hold the continuation.
 _GAP_PHASE = 150.0
+# Forms are made with room for the rows to move, and used by rows down to a fraction of their length.
+_MARGIN, _LOOSEST = 0.15, 5.5
+# What a feature value without upper end stays below, up to the tail.
+_LARGEST_VALUE = 25.0
+# Above so many features the range comes from sums over the row, not from every entry at every slope.
+_MANY_FEATURES = 24
 
 Losses = tuple[Array, Array, Array]
 
@@ -77,20 +85,24 @@ def population_objective(model: ToyModel, frequencies: int = 128) -> PopulationL
 def population_loss(
     model: ToyModel, W: torch.Tensor, b: torch.Tensor | None = None, frequencies: int = 256
 ) -> torch.Tensor:
-    """The expected loss as a torch scalar that can be differentiated once with respect to W and b.
+    """The expected loss as a torch scalar, for a training loop of one's own: no minibatches, no noise.
+
+    Value and gradient are computed together by numpy, in float64 on the CPU whatever W is, and given back in W's dtype
+    on W's device: a loop on another device pays for the transfers. First derivatives are exact for the quadrature used;
+    second derivatives (double backward, `torch.autograd.functional.hessian`) are central differences of the first, good
+    to about seven digits; third ones are refused. Series are kept between calls for the last few models, so that a loop
+    pays for them once; values at the same weights may differ by the error of quadrature after different histories.
 
     Args:
         model: every value a number; an elementwise, continuous activation.
-        W: shape (m, n), any floating dtype and device; the computation is in float64 on the CPU.
+        W: shape (m, n), any floating dtype and device.
         b: shape (n,), for a model with bias.
         frequencies: accuracy of quadrature; the default leaves relative errors of about 1e-7 for ReLU.
 
     Raises:
         InputError: wrong shapes, b without a bias, or a model `population_objective` refuses.
     """
-    import torch
-
-    objective = population_objective(model, frequencies)
+    objective = _kept_objective(model, frequencies)
     n, m = int(model.n_features), int(model.n_hidden)
     if tuple(W.shape) != (m, n):
         raise InputError(f"W has shape {tuple(W.shape)}; give a tensor of shape (n_hidden, n_features) = ({m}, {n})")
@@ -98,25 +110,74 @@ def population_loss(
         raise InputError("b was given, but the model has no bias; build it with ToyModel(..., bias=True)")
     if b is not None and tuple(b.shape) != (n,):
         raise InputError(f"b has shape {tuple(b.shape)}; give a tensor of shape ({n},)")
+    loss, _ = _torch_functions()
+    return loss.apply(W, b, objective)
 
-    class Loss(torch.autograd.Function):
-        """A numpy function with a numpy gradient, as one node of torch's graph."""
+
+@lru_cache(maxsize=4)
+def _kept_objective(model: ToyModel, frequencies: int) -> PopulationLoss:
+    return population_objective(model, frequencies)
+
+
+_SECOND_STEP = 1e-5
+
+
+@cache
+def _torch_functions() -> tuple[Any, Any]:
+    """The loss and its gradient as nodes of torch's graph; made on first use, because importing torch takes long."""
+    import torch
+    from torch.autograd.function import once_differentiable
+
+    def as_numpy(weights: torch.Tensor, bias: torch.Tensor | None) -> tuple[Array, Array]:
+        numbers = weights.detach().cpu().double().numpy()
+        shifts = np.zeros(numbers.shape[1]) if bias is None else bias.detach().cpu().double().numpy()
+        return numbers, shifts
+
+    class Gradient(torch.autograd.Function):
+        """dL/dW and dL/db, already known; their derivative along a direction is a central difference."""
 
         @staticmethod
-        def forward(ctx: Any, weights: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-            numbers = weights.detach().cpu().double().numpy()[None]
-            shifts = np.zeros((1, n)) if bias is None else bias.detach().cpu().double().numpy()[None]
-            value, d_weights, d_bias = objective(numbers, shifts)
-            ctx.save_for_backward(weights.new_tensor(d_weights[0]), weights.new_tensor(d_bias[0]))
-            ctx.has_bias = bias is not None
+        def forward(ctx: Any, weights: Any, bias: Any, objective: Any, d_weights: Array, d_bias: Array) -> Any:
+            ctx.save_for_backward(weights, bias)
+            ctx.objective = objective
+            return weights.new_tensor(d_weights), weights.new_tensor(d_bias)
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: Any, *pulls: Any) -> Any:
+            weights, bias = ctx.saved_tensors
+            W, b = as_numpy(weights, bias)
+            along, shift = as_numpy(*pulls)
+            length = float(np.sqrt((along**2).sum() + (shift**2).sum()))
+            if length == 0:
+                return torch.zeros_like(weights), None if bias is None else torch.zeros_like(bias), None, None, None
+            step = _SECOND_STEP * max(1.0, float(np.abs(W).max())) / length
+            sides = np.array([step, -step])
+            _, d_weights, d_bias = ctx.objective(
+                W + sides[:, None, None] * along, b + sides[:, None] * (0.0 if bias is None else shift)
+            )
+            products = [(side[0] - side[1]) / (2 * step) for side in (d_weights, d_bias)]
+            second = None if bias is None else weights.new_tensor(products[1])
+            return weights.new_tensor(products[0]), second, None, None, None
+
+    class Loss(torch.autograd.Function):
+        """A numpy function with a numpy gradient."""
+
+        @staticmethod
+        def forward(ctx: Any, weights: Any, bias: Any, objective: Any) -> Any:
+            W, b = as_numpy(weights, bias)
+            value, d_weights, d_bias = objective(W[None], b[None])
+            ctx.save_for_backward(weights, bias)
+            ctx.objective, ctx.slopes = objective, (d_weights[0], d_bias[0])
             return weights.new_tensor(value[0])
 
         @staticmethod
-        def backward(ctx: Any, *grads: Any) -> Any:
-            d_weights, d_bias = ctx.saved_tensors
-            return grads[0] * d_weights, grads[0] * d_bias if ctx.has_bias else None
+        def backward(ctx: Any, *pulls: Any) -> Any:
+            weights, bias = ctx.saved_tensors
+            d_weights, d_bias = Gradient.apply(weights, bias, ctx.objective, *ctx.slopes)
+            return pulls[0] * d_weights, None if bias is None else pulls[0] * d_bias, None
 
-    return Loss.apply(W, b)
+    return Loss, Gradient
 
 
 def _to_weights(value: Array, d_gram: Array, d_bias: Array, W: Array, importances: Array) -> Losses:
@@ -204,18 +265,22 @@ class _Frequencies:
         self.densities, self.importances = model_arrays(model)
         self.sigma, self.law = scalar_map(model.activation), numeric_law(model.law)
         self.count = count if np.isfinite(self.law.upper) else 2 * count
+        self.few, self.many = FewActiveGradient(self.sigma, self.law), CompressedGradient(self.law)
         self.forms: list[FourierForm] = []
+        self.last: Rows | None = None
+        self.room: Array = np.zeros(0)
+        self.groups: list[tuple[np.ndarray, FourierForm]] = []
 
     def __call__(self, W: Array, b: Array) -> Losses:
         starts, n = b.shape
         gram = W.transpose(0, 2, 1) @ W
         rows = make_rows(gram, b, self.densities)
-        few = few_active(self.sigma, self.law, rows, 0.0, gradient=True, nodes=16)
+        few = self.few(rows)
         value, d_gram, d_bias = few.value, few.d_gram, few.d_bias
         assert d_gram is not None
         assert d_bias is not None
         for group, form in self._groups(rows):
-            part = many_active(self.law, rows.take(group), form, gradient=True)
+            part = self.many(rows.take(group), form)
             value[group] += part.value
             d_gram[group] += part.d_gram
             d_bias[group] += part.d_bias
@@ -226,16 +291,31 @@ class _Frequencies:
         return _to_weights(value, d_gram.reshape(starts, n, n), d_bias.reshape(starts, n), W, self.importances)
 
     def _groups(self, rows: Rows) -> list[tuple[np.ndarray, FourierForm]]:
-        """Groups of rows with the Fourier form each uses; forms are kept while they fit, so that the loss is smooth."""
-        groups = []
-        for group, (low, high) in range_groups(self.law, rows, _TAIL):
-            width = high - low
-            if width == 0:
-                continue
-            fitting = [f for f in self.forms if f.low <= low and high <= f.high and f.high - f.low <= 2 * width]
-            if not fitting:
-                form = fourier_form(self.sigma, low - 0.15 * width, high + 0.15 * width, self.count, _GAP_PHASE)
-                self.forms = [*self.forms[-63:], form]
-                fitting = [form]
-            groups.append((group, fitting[0]))
+        """Rows with the Fourier form each uses: the first that fits, so that the loss is smooth.
+
+        Forms reach beyond the rows they are for, so that rows which have moved little keep theirs without a look.
+        """
+        if self.last is not None and self.last.gram.shape == rows.gram.shape:
+            largest = min(self.law.upper, _LARGEST_VALUE)
+            reach = largest * np.abs(rows.gram - self.last.gram).sum(axis=1) + np.abs(rows.bias - self.last.bias)
+            if np.all(reach <= self.room):
+                return self.groups
+        low, high = output_range(self.law, rows, _TAIL, many=_MANY_FEATURES)
+        width = high - low
+        is_open, groups = width > 0, []
+        for form in self.forms:
+            fits = is_open & (form.low <= low) & (high <= form.high) & (form.high - form.low <= _LOOSEST * width)
+            if fits.any():
+                groups.append((np.flatnonzero(fits), form))
+                is_open &= ~fits
+        left = np.flatnonzero(is_open)
+        for members, (start, end) in shared_ranges(low[left], high[left]):
+            margin = _MARGIN * (end - start)
+            form = fourier_form(self.sigma, start - margin, end + margin, self.count, _GAP_PHASE)
+            self.forms = [*self.forms[-63:], form]
+            groups.append((left[members], form))
+        self.last, self.room, self.groups = rows, np.zeros(len(rows)), groups
+        for members, form in groups:
+            self.room[members] = np.maximum(np.minimum(low[members] - form.low, form.high - high[members]), 0.0)
+        self.room = np.minimum(self.room, _MARGIN * width)
         return groups

@@ -1,141 +1,194 @@
-"""The smallest population loss: many starts, a short adaptive descent, then a quasi-Newton polish."""
+"""The smallest population loss: many starts, a short adaptive descent, a quasi-Newton polish, hops from the best."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
-from numerics.estimate import Estimate
 from numerics.loss import expected_loss
 from numerics.minimise.descent import adam, lbfgs
-from numerics.minimise.sparse import minimise_sparse_coefficient
-from numerics.population import PopulationLoss, population_objective
-from numerics.setting import Array, Progress, model_arrays
+from numerics.minimise.flat import FlatLoss
+from numerics.minimise.hessian import hessian_spectrum
+from numerics.minimise.optimum import Optimum
+from numerics.minimise.starts import perturbed, starting_points
+from numerics.setting import Array, Progress
 from theory import InputError, ToyModel
 
 __all__ = ["Optimum", "minimise_loss"]
 
-_WARM_STEPS = 80
-_TRIAL_STEPS = 60
-_FREQUENCIES = 64
-_POLISH_FREQUENCIES = 256
-
-
-@dataclass(frozen=True)
-class Optimum:
-    """The best weights found for the population loss: an upper estimate of L*.
-
-    Attributes:
-        W: shape (m, n).
-        b: shape (n,), or None for a model without bias.
-        loss: the expected loss there, by `expected_loss`.
-        gradient_norm: Euclidean norm of the gradient of the loss there.
-        losses: what every start reached in the search, smallest first, shape (restarts,); the search is coarser than
-            `loss`, and the worse half of the starts is given up early.
-        model: the setting.
-        seed: of the random starts.
-    """
-
-    W: Array
-    b: Array | None
-    loss: Estimate
-    gradient_norm: float
-    losses: Array
-    model: ToyModel
-    seed: int
+_WARM_STEPS, _TRIAL_STEPS, _LAST_STEPS = 80, 60, 40
+_WARM_RATE = 0.05
+_COARSE, _FINE, _FINEST = 64, 128, 512
+# A trial that is further above the best is given up, unless it is among the better third.
+_HOPELESS = 0.03
+# What is closer to the best than this is scored by `expected_loss`.
+_CLOSE = 1e-4
+_HESSIAN_COUNT = 6
 
 
 def minimise_loss(
-    model: ToyModel, restarts: int = 8, seed: int = 0, steps: int = 300, progress: Progress | None = None
+    model: ToyModel,
+    restarts: int = 8,
+    seed: int = 0,
+    steps: int = 300,
+    progress: Progress | None = None,
+    *,
+    hops: int | None = None,
+    hessian: bool | int = False,
 ) -> Optimum:
     """The smallest expected loss found over W, and over b where the model has a bias.
 
-    Starts are the zero-interference configurations (orthonormal, antipodal), the optimum of the sparse limit where
-    sigma is a power, and random directions. All descend on the population loss itself; the value returned is
-    recomputed by `expected_loss`. It is an upper estimate of L*: nothing proves that no better minimum exists.
+    Starts are the optimum of the sparse limit, the zero-interference configurations (orthonormal, antipodal) and random
+    directions. All descend together: 80 steps of Adam and at most 60 of L-BFGS on a coarse quadrature, then L-BFGS on a
+    fine one for those that are not hopeless. Perturbed copies of the best (some features redrawn, or every weight
+    shaken) follow. The best is polished once more, and its loss computed by `expected_loss`. It is an upper estimate
+    of L*: nothing proves that no better minimum exists, but `Optimum.success_rate` tells how many searches agree and
+    `Optimum.lower_bound` what is proved.
+
+    An interrupt from the keyboard ends the search, and the best so far is returned with `is_complete` False. The same
+    arguments give the same result.
 
     Args:
         model: every value a number; an elementwise, continuous activation.
         restarts: number of starts, at least 1.
-        seed: of the random starts.
+        seed: of the random starts and hops.
         steps: quasi-Newton steps per start.
         progress: called with (done, total, text).
+        hops: number of perturbed copies of the best; by default half the number of starts, and none for one start.
+        hessian: True for the 6 smallest eigenvalues of the Hessian at the end, or how many.
 
     Raises:
-        InputError: symbols in the model, an activation without population gradient, restarts or steps below 1.
+        InputError: symbols in the model, an activation without population gradient, restarts or steps below 1, hops
+            below 0.
     """
-    for name, number in (("restarts", restarts), ("steps", steps)):
-        if isinstance(number, bool) or number != int(number) or number < 1:
-            raise InputError(f"{name}={number} must be an integer >= 1")
+    hops = restarts // 2 if hops is None else hops
+    for name, number, least in (("restarts", restarts, 1), ("steps", steps, 1), ("hops", hops, 0)):
+        if isinstance(number, bool) or number != int(number) or number < least:
+            raise InputError(f"{name}={number} must be an integer >= {least}")
+    if not isinstance(hessian, bool) and (hessian != int(hessian) or hessian < 1):
+        raise InputError(f"hessian={hessian} must be True, False or an integer >= 1")
     model.require_numbers()
-    n, m = int(model.n_features), int(model.n_hidden)
-    report = progress or (lambda done, total, text: None)
-    densities, importances = model_arrays(model)
-    # The loss of the zero map: relative tolerances then mean the same at every density.
-    scale = float(importances @ densities) * float(model.law.moment(2)) or 1.0
-    search = _flat(population_objective(model, _FREQUENCIES), model, scale)
-    x = _starts(model, restarts, np.random.default_rng(seed))
-    report(0, 3, "warm start")
-    x = adam(search, x, _WARM_STEPS, 0.05, 0.005)
-    report(1, 3, "quasi-Newton")
-    trial = lbfgs(search, x, min(steps, _TRIAL_STEPS), gradient_tolerance=1e-9, value_tolerance=1e-10)
-    values = np.where(np.isfinite(trial.value), trial.value, np.inf)
-    better = np.argsort(values, kind="stable")[: (restarts + 1) // 2]
-    found = lbfgs(search, trial.x[better], steps, gradient_tolerance=1e-9, value_tolerance=1e-12)
-    values[better] = found.value
-    report(2, 3, "polish")
-    polish = _flat(population_objective(model, _POLISH_FREQUENCIES), model, scale)
-    start = found.x[[int(np.argmin(found.value))]]
-    best = lbfgs(polish, start, steps, gradient_tolerance=1e-12, value_tolerance=1e-14)
-    W = best.x[0, : m * n].reshape(m, n)
-    b = best.x[0, m * n :] if model.bias else None
+    started = perf_counter()
+    rng = np.random.default_rng(seed)
+    search = _Search(model, steps, 1 if hops == 0 else 2, progress)
+    is_complete, made = True, 0
+    try:
+        search.descend(*starting_points(model, restarts, rng))
+        if hops:
+            search.descend(*perturbed(model, *search.weights(search.best()), hops, rng))
+            made = hops
+        point = search.polish()
+    except KeyboardInterrupt:
+        if not search.has_begun:
+            raise
+        is_complete, point = False, search.best()
+    W, b = search.weights(point)
     loss = expected_loss(model, W, b)
-    report(3, 3, "done")
-    gradient_norm = float(np.linalg.norm(best.gradient[0])) * scale
-    return Optimum(W, b, loss, gradient_norm, np.sort(values) * scale, model, seed)
+    _, gradient = search.finest(point[None])
+    spectrum = None
+    if hessian and is_complete:
+        search.tell("Hessian")
+        spectrum = hessian_spectrum(model, W, b, _HESSIAN_COUNT if hessian is True else hessian)
+    losses = search.losses(loss.value)
+    search.tell("done", at_end=True)
+    return Optimum(
+        W=W,
+        b=b,
+        loss=loss,
+        gradient_norm=float(np.linalg.norm(gradient)) * search.fine.scale,
+        losses=losses,
+        hops=made,
+        hessian=spectrum,
+        is_complete=is_complete,
+        model=model,
+        seed=seed,
+        evaluations=search.coarse.calls + search.fine.calls + search.finest.calls,
+        seconds=perf_counter() - started,
+    )
 
 
-class _flat:
-    """A population loss as a function of the entries of W, and of b where there is one, in units of `scale`."""
+class _Search:
+    """Descents of several starts together, and where they ended."""
 
-    def __init__(self, loss: PopulationLoss, model: ToyModel, scale: float):
-        self.loss, self.scale, self.has_bias = loss, scale, model.bias
-        self.m, self.n = int(model.n_hidden), int(model.n_features)
+    def __init__(self, model: ToyModel, steps: int, rounds: int, progress: Progress | None):
+        self.model, self.steps = model, steps
+        self.coarse, self.fine, self.finest = (FlatLoss(model, count) for count in (_COARSE, _FINE, _FINEST))
+        self.ends: list[tuple[Array, Array]] = []
+        self.progress, self.text = progress, "start"
+        self.calls, self.total = 0, rounds * (_WARM_STEPS + min(steps, _TRIAL_STEPS) + steps) + _LAST_STEPS
 
-    def __call__(self, x: Array, _: np.ndarray) -> tuple[Array, Array]:
-        cut = self.m * self.n
-        b = x[:, cut:] if self.has_bias else np.zeros((len(x), self.n))
-        with np.errstate(over="ignore", invalid="ignore"):
-            value, d_weights, d_bias = self.loss(x[:, :cut].reshape(-1, self.m, self.n), b)
-        parts = [d_weights.reshape(len(x), cut), d_bias] if self.has_bias else [d_weights.reshape(len(x), cut)]
-        return value / self.scale, np.concatenate(parts, axis=1) / self.scale
+    def tell(self, text: str, at_end: bool = False) -> None:
+        """Report progress: calls of the objective made, and the most that there can be."""
+        self.text = text
+        if self.progress is not None:
+            self.progress(self.total if at_end else min(self.calls, self.total - 1), self.total, text)
 
+    def _ticking(self, loss: FlatLoss):  # type: ignore[no-untyped-def]
+        def evaluate(x: Array, index: np.ndarray) -> tuple[Array, Array]:
+            found = loss(x, index)
+            self.calls += 1
+            self.tell(self.text)
+            return found
 
-def _starts(model: ToyModel, restarts: int, rng: np.random.Generator) -> Array:
-    """Flat starts (W, then b), shape (restarts, d): the known shapes first, random directions after them."""
-    n, m = int(model.n_features), int(model.n_hidden)
-    densities, importances = model_arrays(model)
-    order = np.argsort(-importances * densities, kind="stable")
-    orthonormal, antipodal = np.zeros((m, n)), np.zeros((m, n))
-    orthonormal[np.arange(min(m, n)), order[:m]] = 1.0
-    antipodal[np.arange(min(2 * m, n)) % m, order[: 2 * m]] = np.where(np.arange(min(2 * m, n)) < m, 1.0, -1.0)
-    shaped = []
-    if model.activation.power_form is not None and restarts > 1:
-        single = model.density if not isinstance(model.density, tuple) else max(model.density)
-        try:
-            sparse = minimise_sparse_coefficient(model.replace(bias=False, density=single), 8, int(rng.integers(2**31)))
-            shaped.append(sparse.W)
-        except InputError:
-            # sigma vanishes on every feature value: the sparse limit has no optimum to start from.
-            shaped.append(antipodal)
-    shaped = [*shaped, orthonormal, antipodal][: max(restarts - 1, 0)]
-    # A little noise leaves saddles; the exact zeros of the shapes would hide features from each other.
-    weights = [W + 0.03 * rng.standard_normal((m, n)) for W in shaped]
-    drawn = rng.standard_normal((restarts - len(shaped), m, n))
-    weights += list(drawn / np.linalg.norm(drawn, axis=1, keepdims=True) * rng.uniform(0.7, 1.2, (len(drawn), 1, 1)))
-    flat = np.array(weights).reshape(restarts, m * n)
-    if not model.bias:
-        return flat
-    bias = 0.5 * densities * float(model.law.moment(1)) + 0.02 * rng.standard_normal((restarts, n))
-    return np.concatenate([flat, bias], axis=1)
+        return evaluate
+
+    def descend(self, W: Array, b: Array | None) -> None:
+        """Warm start, trial and polish of all the points; those that turn out hopeless end with their trial."""
+        begun = self.calls
+        self.tell("warm start")
+        coarse, fine = self._ticking(self.coarse), self._ticking(self.fine)
+        x = adam(coarse, self.fine.join(W, b), _WARM_STEPS, _WARM_RATE, _WARM_RATE / 10)
+        self.text = "quasi-Newton"
+        trial = lbfgs(coarse, x, min(self.steps, _TRIAL_STEPS), gradient_tolerance=1e-9, value_tolerance=1e-10)
+        values = np.where(np.isfinite(trial.value), trial.value, np.inf)
+        least = min([values.min(), *(float(value.min()) for _, value in self.ends)])
+        third = np.sort(values)[(len(values) - 1) // 3]
+        kept = np.flatnonzero(values <= max(third, least + _HOPELESS * abs(least)))
+        self.text = "polish"
+        found = lbfgs(fine, trial.x[kept], self.steps, gradient_tolerance=1e-10, value_tolerance=1e-12)
+        x, values = trial.x.copy(), values.copy()
+        x[kept], values[kept] = found.x, found.value
+        self.ends.append((x, values))
+        # Starts that converge early leave the count behind the plan.
+        self.calls = max(self.calls, begun + _WARM_STEPS + min(self.steps, _TRIAL_STEPS) + self.steps)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any point has been evaluated."""
+        return self.fine.best[1] is not None or self.coarse.best[1] is not None
+
+    def best(self) -> Array:
+        """The best point so far, by the finest quadrature that has seen any."""
+        if self.ends:
+            x, values = np.concatenate([x for x, _ in self.ends]), np.concatenate([v for _, v in self.ends])
+            return x[int(np.argmin(values))]
+        point = self.coarse.best[1] if self.fine.best[1] is None else self.fine.best[1]
+        assert point is not None
+        return point
+
+    def weights(self, point: Array) -> tuple[Array, Array | None]:
+        """W and b of one point."""
+        W, b = self.fine.split(point[None])
+        return W[0], None if b is None else b[0]
+
+    def polish(self) -> Array:
+        """The best point of all, once more on the finest quadrature."""
+        self.text = "last polish"
+        found = lbfgs(
+            self._ticking(self.finest),
+            self.best()[None],
+            min(self.steps, _LAST_STEPS),
+            gradient_tolerance=1e-12,
+            value_tolerance=1e-14,
+        )
+        return found.x[0]
+
+    def losses(self, best: float) -> Array:
+        """The losses of all ends, smallest first; those close to the best by `expected_loss`."""
+        found = []
+        for x, values in self.ends:
+            for point, value in zip(x, values * self.fine.scale, strict=True):
+                is_close = abs(value - best) <= _CLOSE * abs(best)
+                found.append(expected_loss(self.model, *self.weights(point)).value if is_close else float(value))
+        return np.sort(found)

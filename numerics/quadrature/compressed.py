@@ -18,7 +18,7 @@ from numerics.quadrature.chebyshev import HermitianSeries, hermitian_series, mom
 from numerics.quadrature.few_active import Rows, at_most_one
 from numerics.setting import Array
 
-__all__ = ["DENSEST", "Compression", "compress", "products"]
+__all__ = ["DENSEST", "Compression", "RowMoments", "block_products", "compress", "products", "shared_series"]
 
 Transform = Callable[[Array], np.ndarray]
 Transforms = tuple[np.ndarray, np.ndarray, Array, Array]
@@ -121,7 +121,7 @@ def _degrees(reach: float) -> int:
     return int(2.1 * reach + 10 * np.cbrt(reach) + 40)
 
 
-class _Moments:
+class RowMoments:
     """Moments of the rows, computed once for the most degrees asked for."""
 
     def __init__(self, data: Compression, degrees: int):
@@ -138,13 +138,14 @@ def products(data: Compression, law: NumericLaw, blocks: list[Array]) -> list[Tr
     The third array says at which frequencies the series resolve the logarithms (elsewhere the values mean nothing);
     the fourth bounds what they leave out there, relative to the transforms.
     """
-    series = [_series(data, law, t) for t in blocks]
+    series = [shared_series(data, law, t) for t in blocks]
     degrees = max(one.degrees for block in series for one in block)
-    rows = _Moments(data, degrees)
-    return [_block_products(data, block, rows) for block in series]
+    rows = RowMoments(data, degrees)
+    return [block_products(data, block, rows) for block in series]
 
 
-def _series(data: Compression, law: NumericLaw, t: Array) -> list[HermitianSeries]:
+def shared_series(data: Compression, law: NumericLaw, t: Array) -> list[HermitianSeries]:
+    """The series of phi and, per value, of the logarithm, for a block of frequencies; all rows share them."""
     count = _degrees(data.scale * float(t[-1]))
     found: dict[int, np.ndarray] = {}
 
@@ -187,7 +188,8 @@ def _logarithm_remainder(rho: float, phi: np.ndarray) -> np.ndarray:
     return direct
 
 
-def _block_products(data: Compression, series: list[HermitianSeries], rows: _Moments) -> Transforms:
+def block_products(data: Compression, series: list[HermitianSeries], rows: RowMoments) -> Transforms:
+    """One block of `products` from its series."""
     one = summed(series[0], rows.single)
     logs = sum(summed(part, sums) for part, sums in zip(series[1:], rows.several, strict=True))
     log_none = data.log_none[:, None]

@@ -15,15 +15,15 @@ _FEW_FEATURES = 12
 _MANY_FEATURES = 256
 
 
-def output_range(law: NumericLaw, rows: Rows, tail: float = TAIL) -> tuple[Array, Array]:
+def output_range(law: NumericLaw, rows: Rows, tail: float = TAIL, many: int = _MANY_FEATURES) -> tuple[Array, Array]:
     """Intervals [low, high] that hold z_i up to a probability of `tail` times its own density, each of shape (R,).
 
     The support, intersected (for many features) with Chernoff's bound P(z > y) <= E e^(s(z - y)) at the best of a grid
-    of slopes s; for very many features with Bennett's, which needs sums of G_ij and G_ij**2 only.
+    of slopes s; for very many features with Bennett's, which needs sums of G_ij and G_ij**2 only: for more than `many`.
     """
     reaches = [_support_end(law, rows, direction) for direction in (-1.0, 1.0)]
     if rows.gram.shape[1] > _FEW_FEATURES or not np.isfinite(law.upper):
-        end = _chernoff_end if rows.gram.shape[1] <= _MANY_FEATURES else _bennett_end
+        end = _chernoff_end if rows.gram.shape[1] <= many else _bennett_end
         tails = [end(law, rows, direction, tail) for direction in (-1.0, 1.0)]
         reaches = [np.minimum(reach, tail) for reach, tail in zip(reaches, tails, strict=True)]
     return rows.bias - reaches[0], rows.bias + reaches[1]

@@ -13,6 +13,7 @@ import theory
 import verify
 from numerics import compile_layer
 from theory import InputError, layer
+from theory.symmetry.blocks import SignedShears
 from theory.symmetry.enclosure import sign_of
 from theory.symmetry.layer_groups import layer_symmetry
 
@@ -242,6 +243,13 @@ def test_a_vanishing_sum_of_inverse_gains(gain: tuple[sympy.Rational, ...], eps:
         if abs(np.linalg.det(A)) > 1e-9:
             commutes = np.allclose(run(points @ A.T), run(points) @ A.T, rtol=1e-9, atol=1e-9)
             assert commutes == own.contains(A), A
+
+
+def test_signed_shears_have_one_sign() -> None:
+    for A, is_member in (([[1, 5], [0, 1]], True), ([[-1, 5], [0, -1]], True), ([[1, 0], [0, -1]], False),
+                         ([[1, 0], [1, 1]], False), ([[2, 0], [0, 2]], False)):  # fmt: skip
+        assert SignedShears().contains(A) == is_member
+        assert SignedShears().contains(np.array(A, dtype=float)) == is_member
 
 
 def test_why_a_vanishing_sum_of_inverse_gains_is_special() -> None:

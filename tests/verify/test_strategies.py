@@ -122,6 +122,14 @@ def test_floats_include_what_is_no_small_rational() -> None:
     assert np.allclose(A.T @ A, np.eye(2), atol=1e-15)
 
 
+def test_ties_of_many_entries_occur() -> None:
+    """Six equal entries that are no round number, and four: nobody meets them entry by entry."""
+    inputs = activation_inputs(6, exact=False)
+    crooked = lambda v: v != 0 and v * 16 % 1 != 0  # noqa: E731
+    find(inputs, lambda x: bool(crooked(x[0]) and (x == x[0]).all()), settings=SEARCH)
+    find(inputs, lambda x: bool(crooked(x.max()) and (x == x.max()).sum() == 4), settings=SEARCH)
+
+
 def test_single_precision_strategies_give_single_precision() -> None:
     x = find(activation_inputs(3, exact=False, kinks=(6,), dtype="float32"), lambda x: True, settings=SEARCH)
     assert x.dtype == np.float32

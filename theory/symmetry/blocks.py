@@ -16,7 +16,7 @@ import sympy
 from theory.symmetry.elements import SCALES, contains_exactly, contains_numerically, permutation_matrix
 from theory.symmetry.groups import MatrixGroup, PrivilegedOrbit
 
-__all__ = ["FormGroup", "ScaledPermutations", "SortBlock"]
+__all__ = ["FormGroup", "ScaledPermutations", "SignedShears", "SortBlock"]
 
 _TOLERANCE = 1e-9
 
@@ -329,6 +329,45 @@ class FormGroup(_Block):
         place = next(i for i in range(self.n) if v[i] != 0)
         value = sympy.radsimp((self.commuting * v)[place] / v[place])
         return bool(sympy.simplify(factor.subs(symbol, value)) == 0)
+
+
+@dataclass(frozen=True, eq=False)
+class SignedShears(_Block):
+    """{s [[1, c], [0, 1]] : s = 1 or -1, c any number}."""
+
+    n: int = 2
+
+    @property
+    def name(self) -> str:
+        return "<-1> x R: shears along a line, and their negatives"
+
+    @property
+    def dimension(self) -> sympy.Integer:
+        return sympy.Integer(1)
+
+    def _own_discrete(self) -> list[sympy.Matrix]:
+        return [-sympy.eye(2)]
+
+    def _own_continuous(self) -> list[sympy.Matrix]:
+        return [sympy.Matrix([[1, 1], [0, 1]])]
+
+    def _own_algebra(self) -> list[sympy.Matrix]:
+        return [sympy.Matrix([[0, 1], [0, 0]])]
+
+    def _holds_exactly(self, A: sympy.Matrix) -> bool:
+        return bool(A[1, 0] == 0 and A[0, 0] == A[1, 1] and A[0, 0] in (1, -1))
+
+    def _holds_numerically(self, A: np.ndarray, tolerance: float) -> bool:
+        sign = 1.0 if A[0, 0] > 0 else -1.0
+        gaps = (A[1, 0], A[0, 0] - sign, A[1, 1] - sign)
+        return bool(np.abs(gaps).max() <= tolerance * max(1.0, abs(A[0, 1])))
+
+    def _exact_element(self, rng: np.random.Generator) -> sympy.Matrix:
+        sign, amount = (-1) ** int(rng.integers(2)), sympy.Rational(int(rng.integers(-6, 7)), 2)
+        return sign * sympy.Matrix([[1, amount], [0, 1]])
+
+    def _privileged(self) -> tuple[PrivilegedOrbit, ...]:
+        return (PrivilegedOrbit((sympy.Integer(1), sympy.Integer(0)), 2),)
 
 
 def difference_basis(k: int) -> sympy.ImmutableMatrix:

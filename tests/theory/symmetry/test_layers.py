@@ -13,6 +13,7 @@ import theory
 import verify
 from numerics import compile_layer
 from theory import InputError, layer
+from theory.symmetry.blocks import SignedShears
 from theory.symmetry.enclosure import sign_of
 from theory.symmetry.layer_groups import layer_symmetry
 
@@ -212,14 +213,46 @@ def test_one_dimension_is_elementwise() -> None:
 
 
 def test_gains_the_derivation_does_not_cover_stay_open() -> None:
-    for name, gain in (("layer_norm", [1, 0, 2]), ("layer_norm", [1, 1, Q(-1, 2)]), ("rms_norm", [1, sympy.sqrt(2)])):
+    for name, gain in (("layer_norm", [1, 0, 2]), ("layer_norm", [1, -1]), ("rms_norm", [1, sympy.sqrt(2)])):
         found = theory.equivariance_group(layer(name, gain=gain), len(gain))
         assert found.status == "open"
         assert found.proof[0].startswith("open")
     assert theory.intertwiner(layer("gated", gate="0*z + 1"), 2).group.status == "open"
 
 
-def test_why_a_vanishing_sum_of_inverse_gains_is_open() -> None:
+@pytest.mark.parametrize("eps", [0, 1])
+@pytest.mark.parametrize("gain", [(1, 1, Q(-1, 2)), (2, 2, -1), (1, 1, -1, -1), (2, 2, 2, Q(-2, 3))])
+def test_a_vanishing_sum_of_inverse_gains(gain: tuple[sympy.Rational, ...], eps: int) -> None:
+    """Members commute exactly; all signed permutations and some shears are judged as floats judge them."""
+    n = len(gain)
+    f = layer("layer_norm", gain=gain, eps=eps)
+    own = theory.equivariance_group(f, n)
+    assert own.status == theory.intertwiner(f, n).group.status == "proved"
+    # The shears, and the rotations that three equal gains leave.
+    assert own.dimension == (2 if gain[:3] == (2, 2, 2) else 1)
+    for A in map(sympy.Matrix, (*own.generators(), *own.exact_samples(3 if n == 3 else 1, seed=1))):
+        assert own.contains(A)
+        assert equal(f.on(list(A * sympy.Matrix(X[:n]))), A * sympy.Matrix(f.on(X[:n])))
+    run, points = compile_layer(f, n), np.random.default_rng(0).standard_normal((40, n)) * 3
+    one, ones, u = np.eye(n), np.ones(n), np.array([float(1 / g) for g in gain])
+    # The functional that is 0 on the image, so that the shear along it moves u alone.
+    normal = np.linalg.svd(np.diag([float(g) for g in gain]) @ (one - 1 / n))[0][:, -1]
+    tried = [one[list(o)] * np.array(s) for o in permutations(range(n)) for s in product((1.0, -1.0), repeat=n)]
+    tried += [one + np.outer(ones, normal), -one - np.outer(ones, normal), one + np.outer(ones, u), 2 * one]
+    for A in tried:
+        if abs(np.linalg.det(A)) > 1e-9:
+            commutes = np.allclose(run(points @ A.T), run(points) @ A.T, rtol=1e-9, atol=1e-9)
+            assert commutes == own.contains(A), A
+
+
+def test_signed_shears_have_one_sign() -> None:
+    for A, is_member in (([[1, 5], [0, 1]], True), ([[-1, 5], [0, -1]], True), ([[1, 0], [0, -1]], False),
+                         ([[1, 0], [1, 1]], False), ([[2, 0], [0, 2]], False)):  # fmt: skip
+        assert SignedShears().contains(A) == is_member
+        assert SignedShears().contains(np.array(A, dtype=float)) == is_member
+
+
+def test_why_a_vanishing_sum_of_inverse_gains_is_special() -> None:
     """Gain (1, 1, -1/2): a shear along 1 that kills the image commutes, which the general form does not have."""
     f = layer("layer_norm", gain=[1, 1, Q(-1, 2)])
     # The image spans {(v1, v2, -v3/2)}, the kernel of (1, 1, -2), which holds 1.

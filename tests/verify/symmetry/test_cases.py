@@ -119,6 +119,16 @@ def test_formulas_of_modules(module: Any, name: str | None) -> None:
     assert (None if found is None else found.name) == name
 
 
+def test_softplus_switches_where_torch_does() -> None:
+    """Beyond its threshold torch's softplus is the identity, a jump of 0.05 here."""
+    verdict = verify.check_equivariance(nn.Softplus(threshold=3.0), "S", n=2, examples=20)
+    assert (verdict.status, "agrees with softplus(beta=1, threshold=3)" in verdict.reason) == ("proved", True)
+    plain = verify.check_equivariance(nn.Softplus(threshold=50.0), "S", n=2, examples=20, symbolic="softplus")
+    assert plain.status == "proved"
+    with pytest.raises(InputError, match="not what f computes"):
+        verify.check_equivariance(nn.Softplus(threshold=3.0), "S", n=2, examples=20, symbolic="softplus")
+
+
 def test_a_subclass_with_its_own_forward_is_no_recognised_module() -> None:
     class Shifted(nn.Tanh):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

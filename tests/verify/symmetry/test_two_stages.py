@@ -14,7 +14,9 @@ import theory
 import verify
 from theory import layer
 from theory.layers import as_map
+from verify.symmetry.claims import as_claim
 from verify.symmetry.counterexample import exact_difference
+from verify.symmetry.exact import _Search
 from verify.symmetry.float_map import FloatMap
 from verify.symmetry.rounding import compare
 from verify.symmetry.search import float_form, rows_to_try
@@ -114,6 +116,20 @@ def test_a_planted_relative_violation_of_1e_12_is_proved(f: Any, claim: tuple[An
     difference = abs(found.left - found.right)
     assert 0 < float(sympy.N(difference, 30)) < 1e-11
     assert "proved by interval arithmetic" in str(verdict)
+
+
+def test_the_filter_finds_what_readable_numbers_hide() -> None:
+    """sin(30 pi z) vanishes at every small rational that a person would try; Hypothesis is not needed either."""
+    f = theory.activation("tanh(z) + sin(30*pi*z)**2/10**12")
+    search = _Search(f, as_claim("B", 2), theory.equivariance_group(f, 2), 0, "float64")
+    assert search.readable() is None
+    found = search.filtered()
+    assert found is not None
+    assert found.is_exact
+    assert sympy.diag(-1, 1) == found.A or found.A.det() in (1, -1)
+    assert 0 < abs(sympy.N(found.left - found.right, 30)) < 3e-12
+    true = _Search(f, as_claim("S", 2), theory.group("trivial", 2), 0, "float64")
+    assert true.filtered() is None
 
 
 @pytest.mark.parametrize("where", ["map", "generator", "both"])

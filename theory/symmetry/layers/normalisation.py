@@ -5,9 +5,9 @@ from __future__ import annotations
 import sympy
 
 from theory.layers import Layer
-from theory.symmetry.blocks import FormGroup, difference_basis
+from theory.symmetry.blocks import FormGroup, SignedShears, difference_basis
 from theory.symmetry.composite import composite
-from theory.symmetry.groups import group
+from theory.symmetry.groups import MatrixGroup, group
 from theory.symmetry.layers.symmetry import LayerSymmetry, same, stated
 
 __all__ = ["layer_norm", "rms_norm"]
@@ -57,9 +57,11 @@ def layer_norm(found: Layer, n: int) -> LayerSymmetry:
         title = f"O({n - 1}) x R* on sum-zero vectors and 1"
         own = composite((group("GL", 1), 1), (block, 1), basis=sympy.Matrix.hstack(ones, V), title=title)
         return LayerSymmetry(stated(own, (*radial, both)), intertwiners, character, phi)
-    refusal = _unusual_gain(gain, "layer_norm")
+    refusal = _unusual_gain(gain)
     if refusal:
         return _open_gain(n, refusal)
+    if sum(1 / value for value in gain) == 0:
+        return LayerSymmetry(_image_with_ones(D, radial), intertwiners, character, phi)
     compression = sympy.ImmutableMatrix(form.inv() * V.T * D * V)
     block = FormGroup(
         n=n - 1,
@@ -107,7 +109,7 @@ def rms_norm(found: Layer, n: int) -> LayerSymmetry:
     if gain is None:
         why = "for equivariance h(sr) = h(r), and h is strictly decreasing: s = 1"
         return LayerSymmetry(stated(group("O", n), (*radial, why)), intertwiners, character, phi)
-    refusal = _unusual_gain(gain, "rms_norm")
+    refusal = _unusual_gain(gain)
     if refusal:
         return _open_gain(n, refusal)
     steps = (
@@ -125,14 +127,40 @@ def rms_norm(found: Layer, n: int) -> LayerSymmetry:
     return LayerSymmetry(stated(own, steps), intertwiners, character, phi)
 
 
-def _unusual_gain(gain: tuple[sympy.Expr, ...], key: str) -> str:
+def _image_with_ones(D: sympy.Matrix, radial: tuple[str, ...]) -> MatrixGroup:
+    """What commutes with a LayerNorm whose image contains 1: the sum of 1/gain is 0, D = diag(gain)."""
+    n, u = D.rows, D.inv() * sympy.ones(D.rows, 1)
+    if n == 2:
+        why = "open: two dimensions, and the sum of 1/gain is 0: only the identity is claimed"
+        return stated(group("trivial", 2), (why,), status="open")
+    W = sympy.Matrix.hstack(*sympy.Matrix.hstack(sympy.ones(n, 1), u).T.nullspace())
+    form = sympy.ImmutableMatrix(W.T * W)
+    compression = sympy.ImmutableMatrix(form.inv() * W.T * D * W)
+    block = FormGroup(n=n - 2, form=form, commuting=compression)
+    steps = (
+        *radial,
+        "f = D LN with D = diag(gain) invertible: f(Ax) = A f(x) means that A intertwines LN with D^-1 A D, so "
+        "A D v = D Q v on V",
+        "the sum of 1/gain is 0, so u = D^-1 1 lies in V and 1 = Du: A1 = D Q u is a multiple of 1, hence Qu = s u "
+        "with s = 1 or -1, and A1 = s 1",
+        "with M the symmetric operator v -> projection of Dv on V, Mu = 0 and M is not 0 for n > 2; A induces a scale "
+        "times Q modulo 1, so M and its multiple have the same eigenvalues: the scale is 1 and Q commutes with M",
+        "u is orthogonal to the image of M, so it is not in DV, which leaves its direction: modulo 1, Au = s u, so "
+        "Au = s u + c 1 with c free",
+        "so A is s [[1, c], [0, 1]] on 1 and u, and D Q D^-1 on DW, W the vectors of V orthogonal to u; all these "
+        "commute",
+    )
+    title = "(<-1> x R) x C: signed shears along 1, C the orthogonal maps of W that commute with the gain there"
+    basis = sympy.Matrix.hstack(sympy.ones(n, 1), u, D * W)
+    return stated(composite((SignedShears(), 1), (block, 1), basis=basis, title=title), steps)
+
+
+def _unusual_gain(gain: tuple[sympy.Expr, ...]) -> str:
     """Why the derivation does not cover this gain; empty where it does."""
     if not all(value.is_Rational for value in gain):
         return "open: the gain is not rational"
     if 0 in gain:
         return "open: an entry of the gain is 0"
-    if key == "layer_norm" and sum(1 / value for value in gain) == 0:
-        return "open: the sum of 1/gain is 0, so the image of the layer contains 1"
     return ""
 
 

@@ -68,7 +68,7 @@ class Trial:
     @property
     def excess(self) -> float:
         """How many times the stated error exceeds the larger of true error and floor."""
-        return self.stated / max(self.true, self.floor)
+        return self.stated / max(self.true, self.floor) if np.isfinite(self.stated) else np.inf
 
 
 def trial(seed: int, largest: int = 120, tightest: float = 1e-10, samples: int = 0) -> Trial:
@@ -249,7 +249,7 @@ def table(trials: list[Trial], column: str) -> list[str]:
         covered, tight = (
             np.mean([f(one) for one in some]) for f in (lambda t: t.is_covered, lambda t: t.excess <= 1e4)
         )
-        low, middle, high = np.quantile([one.excess for one in some], [0.05, 0.5, 0.95])
+        low, middle, high = np.quantile([one.excess for one in some], [0.05, 0.5, 0.95], method="lower")
         rows.append(f"| {name} | {len(some):,} | {covered:.2%} | {tight:.1%} | {low:.2g}, {middle:.2g}, {high:.2g} |")
     return rows
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import numerics.quadrature.adaptive as adaptive
 import theory
 from numerics.laws import numeric_law
+from numerics.quadrature import adaptive, clusters
 from numerics.quadrature.adaptive import quadrature_loss
 from numerics.quadrature.clusters import cluster_levels, clusters_of, suits
 from numerics.quadrature.few_active import Rows, rows_of
@@ -132,3 +132,16 @@ def test_the_carried_functions_are_the_expectations_they_stand_for() -> None:
     both = p * p * q * np.mean(relu(g[0] * u + g[2] * v) ** 2 - 2 * u * relu(g[0] * u + g[2] * v))
     other = q * p * q * np.mean(relu(g[1] * u) ** 2) + q * p * p * np.mean(relu(g[1] * u + g[2] * v) ** 2)
     assert value == pytest.approx(alone + both + other, abs=2e-4)
+
+
+def test_kinks_move_with_the_ends_of_the_entries() -> None:
+    step = clusters._Step(
+        scalar_map(theory.activation("hardtanh")),
+        numeric_law(theory.feature_law("two-sided:uniform")),
+        np.array([0.75, -0.5]),
+        np.array([0.1, 0.2]),
+        np.array([False, False]),
+        0.0,
+    )
+    assert sorted(step.kinks(0.0, 1.0)) == pytest.approx([0.25, 0.5])
+    assert sorted(set(step.kinks(-3.0, 3.0))) == pytest.approx([-1.75, -1.5, -1, -0.5, -0.25, 0.25, 0.5, 1, 1.5, 1.75])

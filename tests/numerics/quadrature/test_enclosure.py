@@ -148,15 +148,18 @@ def test_transforms_reach_their_bounds_but_do_not_pass_them(law: str) -> None:
         assert (cross / on_cross[i]).max() > 0.6
 
 
-def test_blocks_add_up_to_the_sum_they_bound() -> None:
-    at = setting(ToyModel(3, 2, "hardtanh", 0.4), np.random.default_rng(2).normal(size=(2, 3)))
+@pytest.mark.parametrize(("name", "blocks", "most"), [("hardtanh", 40, 1.5), ("relu", 40, 1.5), ("relu", 2, 3.0)])
+def test_blocks_add_up_to_the_sum_they_bound(name: str, blocks: int, most: float, monkeypatch) -> None:
+    # Truncation in the open block shows where there are few of them.
+    monkeypatch.setattr(enclosure, "_BLOCKS", blocks)
+    at = setting(ToyModel(3, 2, name, 0.4), np.random.default_rng(2).normal(size=(2, 3)))
     numeric, rows = numeric_law(at.model.law), rows_of(at, np.arange(3))
     lines = enclosure._lines(at.model, -3.0, 4.0)
     form = fourier_form(lines, -3.0, 4.0, 128)
     bend, bend_of_square, curve = lines.jumps()
-    t = form.frequencies[1] * np.arange(128, 400_000)
+    t = form.frequencies[1] * np.arange(128, 200_000)
     on_square, on_cross = enclosure._bounds(numeric, rows, t)
     terms = on_square * (bend_of_square / t**2 + curve / t**3) + 2 * on_cross * bend / t**2
     summed = terms.sum(axis=1) * 2 * form.frequencies[1] / (2 * np.pi)
     ratio = enclosure._truncation(numeric, rows, form, lines) / summed
-    assert np.all((ratio >= 1) & (ratio < 1.5)), ratio
+    assert np.all((ratio >= 1) & (ratio < most)), ratio

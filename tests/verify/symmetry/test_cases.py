@@ -96,20 +96,27 @@ def test_the_published_claim_shrinks_to_small_rationals() -> None:
     assert sorted(map(abs, found.x)) == [0, 1]
 
 
+def shifted_norm() -> nn.LayerNorm:
+    norm = nn.LayerNorm(3)
+    nn.init.constant_(norm.bias, 0.5)
+    return norm
+
+
 @pytest.mark.parametrize(
     ("module", "name"),
     [
         (nn.LeakyReLU(0.01), "leaky-relu:1/100"),
         (nn.PReLU(init=0.25), "leaky-relu:1/4"),
-        (nn.Hardtanh(-2.0, 2.0), "hardtanh(-2, 2)"),
+        (nn.Hardtanh(-2.0, 2.0), "max(-2, min(2, z))"),
         (nn.Softmin(-1), "softmax(temperature=-1)"),
         (nn.Dropout(), "linear"),
         (torch.nn.functional.gelu, "gelu"),
         (np.tanh, "tanh"),
-        (nn.PReLU(3), None),
-        (nn.LayerNorm(3), None),
+        (nn.PReLU(3), "leaky-relu:1/4"),
+        (nn.LayerNorm(4), None),
+        (shifted_norm(), None),
+        (nn.GLU(), None),
         (nn.Linear(3, 3), None),
-        (nn.Softplus(beta=-1.0), None),
         (nn.MultiheadAttention(3, 1), None),
         (soft_threshold, None),
     ],
@@ -122,7 +129,7 @@ def test_formulas_of_modules(module: Any, name: str | None) -> None:
 def test_softplus_switches_where_torch_does() -> None:
     """Beyond its threshold torch's softplus is the identity, a jump of 0.05 here."""
     verdict = verify.check_equivariance(nn.Softplus(threshold=3.0), "S", n=2, examples=20)
-    assert (verdict.status, "agrees with softplus(beta=1, threshold=3)" in verdict.reason) == ("proved", True)
+    assert (verdict.status, "agrees with softplus, beta 1, threshold 3" in verdict.reason) == ("proved", True)
     plain = verify.check_equivariance(nn.Softplus(threshold=50.0), "S", n=2, examples=20, symbolic="softplus")
     assert plain.status == "proved"
     with pytest.raises(InputError, match="not what f computes"):

@@ -11,12 +11,16 @@ from numerics.optimum import Optimum, minimise_loss
 from numerics.phase_grid import PhaseGrid, phase_grid
 from numerics.population import population_loss
 from numerics.sparse_optimum import SparseOptimum, minimise_sparse_coefficient
+from numerics.symmetry.discovery import Discovery, discover_equivariance
+from numerics.symmetry.intertwining import IntertwinerDiscovery, discover_intertwiner
 from numerics.weighted_sparse_optimum import WeightedOptimum, first_order_loss, minimise_first_order
 
 __all__ = [
     "BestConfiguration",
     "BiasedOptimum",
+    "Discovery",
     "Estimate",
+    "IntertwinerDiscovery",
     "Optimum",
     "PhaseGrid",
     "SparseOptimum",
@@ -25,6 +29,8 @@ __all__ = [
     "compile_activation",
     "compile_expression",
     "compile_layer",
+    "discover_equivariance",
+    "discover_intertwiner",
     "exact_loss",
     "expected_loss",
     "first_order_loss",

@@ -29,12 +29,14 @@ class Claim:
         project: the orthogonal projection of an (n, n) matrix onto it.
         recognise: the group with that algebra, by tests of finite elements: its name, the group, discrete elements and
             whether all of them commute.
+        is_fitted: whether the algebra was read off the element that it holds, which then is no evidence for it.
     """
 
     words: str
     dimension: int
     project: Callable[[np.ndarray], np.ndarray]
     recognise: Callable[[FiniteTest, np.random.Generator], Named]
+    is_fitted: bool = False
 
 
 def claims(n: int, element: np.ndarray | None, rng: np.random.Generator) -> Iterator[Claim]:
@@ -104,7 +106,7 @@ def _torus_in(frame: np.ndarray) -> Claim:
     def recognise(test: FiniteTest, rng: np.random.Generator) -> Named:
         return _torus(test, rng, frame)
 
-    return Claim("the matrices that are diagonal in one basis", n, project, recognise)
+    return Claim("the matrices that are diagonal in one basis", n, project, recognise, is_fitted=True)
 
 
 def _eigenbasis(element: np.ndarray) -> np.ndarray | None:

@@ -72,6 +72,8 @@ def match_scales(box: BlackBox, frame: np.ndarray) -> np.ndarray:
             return box.values(at[:, None] * frame[:, j]) @ inverse[j]
 
     first, found = along(0, t), frame.copy()
+    if not np.isfinite(first).all():
+        return frame
     for j in range(1, frame.shape[1]):
         scale = _matching(lambda at, j=j: along(j, at), first, t)
         if scale is not None:

@@ -26,6 +26,7 @@ from theory.layers import as_map
 __all__ = ["BlackBox", "as_black_box"]
 
 _MODERATE = (1e-2, 10.0)
+Product = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ class BlackBox:
         if self.derivative == "autograd" and self._torch is not None:
             return _torch_vjp(self._torch, X, W)
         return np.einsum("spn,sp->sn", self.jacobians(X)[0], W)
+
+    def linearised(self, X: np.ndarray) -> tuple[Product, Product]:
+        """V -> Df(x) v and W -> Df(x)^T w at fixed points: what does not depend on V and W is computed once."""
+        if self.derivative == "autograd" and self._torch is not None:
+            return _torch_linearised(self._torch, X)
+        return (lambda V: self.jvp(X, V)), (lambda W: self.vjp(X, W))
 
 
 def as_black_box(f: Any, n: Any, seed: int = 0) -> BlackBox:
@@ -289,3 +296,22 @@ def _torch_jvp(f: Callable[[Any], Any], X: np.ndarray, V: np.ndarray) -> np.ndar
         (back,) = torch.autograd.grad(y, x, grad_outputs=w, create_graph=True)
         (found,) = torch.autograd.grad((back * v).sum(), w)
         return found.numpy()
+
+
+def _torch_linearised(f: Callable[[Any], Any], X: np.ndarray) -> tuple[Product, Product]:
+    import torch
+
+    x = torch.from_numpy(X.copy()).requires_grad_(True)
+    y = f(x)
+    w = torch.zeros_like(y, requires_grad=True)
+    (back,) = torch.autograd.grad(y, x, grad_outputs=w, create_graph=True)
+
+    def jvp(V: np.ndarray) -> np.ndarray:
+        v = torch.from_numpy(np.ascontiguousarray(V))
+        return torch.autograd.grad(back, w, grad_outputs=v, retain_graph=True)[0].numpy()
+
+    def vjp(W: np.ndarray) -> np.ndarray:
+        given = torch.from_numpy(np.ascontiguousarray(W))
+        return torch.autograd.grad(y, x, grad_outputs=given, retain_graph=True)[0].numpy()
+
+    return jvp, vjp

@@ -54,6 +54,7 @@ test: lint
 
 bench: $(READY)
 	$(BIN)/python benchmarks/expected_loss.py --write docs/benchmarks.md
+	$(BIN)/python benchmarks/discovery.py --write docs/benchmarks.md
 
 clean:
 	rm -rf $(VENV) build dist report runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

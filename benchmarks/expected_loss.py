@@ -154,6 +154,12 @@ def growth_table(sizes: list[tuple[int, int, float]]) -> list[str]:
     return lines
 
 
+def other_sections(path: Path) -> str:
+    """What other benchmarks have written below: everything from the first marker on."""
+    _, marker, rest = path.read_text().partition("<!-- ") if path.exists() else ("", "", "")
+    return f"\n{marker}{rest}" if marker else ""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables to this file as well")
@@ -192,7 +198,7 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if options.write:
-        write_atomically(options.write, text)
+        write_atomically(options.write, text + other_sections(options.write))
 
 
 if __name__ == "__main__":

@@ -148,19 +148,20 @@ def discover_equivariance(f: Any, n: int, seed: int = 0, method: str = "auto") -
     chosen = method
     if method == "auto":
         chosen = "dense" if box.n <= _DENSE else "elementwise" if separates(box, rng, test.X) else "matrix-free"
-    if chosen == "matrix-free":
-        from numerics.symmetry.matrix_free import discover_matrix_free
-
-        return discover_matrix_free(box, test, rng, seed, started)
     if chosen == "elementwise":
         from numerics.symmetry.elementwise import elementwise_null_space
 
         if not separates(box, rng, test.X):
             raise InputError(f"method='elementwise', but f={box.label} mixes its entries; use 'dense' or 'matrix-free'")
-        space = elementwise_null_space(box, rng)
-    else:
-        space = null_space(box, rng)
-    return _judge(box, test, space, rng, seed, chosen, started)
+        rows = elementwise_null_space(box, rng)
+        if rows is not None:
+            return _judge(box, test, rows, rng, seed, chosen, started)
+        chosen = "matrix-free"
+    if chosen == "matrix-free":
+        from numerics.symmetry.matrix_free import discover_matrix_free
+
+        return discover_matrix_free(box, test, rng, seed, started)
+    return _judge(box, test, null_space(box, rng), rng, seed, chosen, started)
 
 
 def _judge(
@@ -176,10 +177,15 @@ def _judge(
     jump = find_jump(box, rng)
     kept = exponentials(algebra, test, rng)
     frame = None
-    if len(kept) == 0:
+    if len(kept) == 0 and box.n <= _DENSE:
         frame = derivative_frame(draw(box, 48, rng, NEAR)[0])
         frame = None if frame is None else match_scales(box, frame)
-    found = recognise(kept, test, rng, frame)
+    if box.n <= _DENSE:
+        found = recognise(kept, test, rng, frame)
+    else:
+        from numerics.symmetry.claims import recognise_large
+
+        found = recognise_large(kept, test, rng)
     evidence, status = verdict(space, len(kept), found, jump, box, method)
     return Discovery(
         n=box.n,
@@ -217,7 +223,7 @@ def exponentials(algebra: np.ndarray, test: FiniteTest, rng: np.random.Generator
         return algebra
     flat = algebra.reshape(d, n * n)
     tried = [np.eye(n), np.ones((n, n)), *(np.diag(row) for row in np.eye(n)), *algebra]
-    blocks = decompose(algebra, rng)
+    blocks = decompose(algebra, rng) if n <= _DENSE else None
     if blocks is not None and len(blocks) > 1:
         basis = np.concatenate([block.basis for block in blocks], axis=1)
         inverse, start = np.linalg.inv(basis), 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numerics.symmetry.differences import directional
 from numerics.symmetry.lie_algebra import NullSpace, Samples, split
 from numerics.symmetry.maps import BlackBox
 from numerics.symmetry.sampling import NEAR, WIDE, points
@@ -11,10 +12,14 @@ from numerics.symmetry.sampling import NEAR, WIDE, points
 __all__ = ["elementwise_null_space"]
 
 _FIRST, _MOST = 4, 256
+_LARGEST = 1 << 25
 
 
-def elementwise_null_space(box: BlackBox, rng: np.random.Generator) -> NullSpace:
-    """As `null_space`, for f(x)_i = phi_i(x_i): phi_i'(x_i) (X x)_i = (X f(x))_i involves one row of X at a time."""
+def elementwise_null_space(box: BlackBox, rng: np.random.Generator) -> NullSpace | None:
+    """As `null_space`, for f(x)_i = phi_i(x_i): phi_i'(x_i) (X x)_i = (X f(x))_i involves one row of X at a time.
+
+    None where the algebra is so large (that of a linear map) that a basis of it would not fit.
+    """
     n = box.n
     factors = np.zeros((n, 0, n))
     squares, used, count = np.zeros(n), 0, _FIRST * n + 64
@@ -30,6 +35,8 @@ def elementwise_null_space(box: BlackBox, rng: np.random.Generator) -> NullSpace
         before = d
         samples, lost = _draw(box, 3 * used, rng, WIDE)
         skipped += lost
+    if d * n * n > _LARGEST:
+        return None
     basis = np.zeros((d, n, n))
     at = 0
     for i, (rows, _, _) in enumerate(parts):
@@ -45,16 +52,21 @@ def _draw(box: BlackBox, count: int, rng: np.random.Generator, scales: tuple[flo
     """Samples whose J holds only the diagonal of Df, shape (N, n): one product with the all-ones vector gives it."""
     X = points(box.n, count, rng, scales)
     with np.errstate(all="ignore"):
-        F, D = box.values(X), box.jvp(X, np.ones_like(X))
-        keep = np.isfinite(F).all(1) & np.isfinite(D).all(1)
-    X, F, D = X[keep], F[keep], D[keep]
+        F, ones = box.values(X), np.ones_like(X)
+        D, error = box.jvp(X, ones), np.zeros(count)
+        if box.derivative == "differences":
+            D, error = directional(box.values, X, ones, box.unit)
+        keep = np.isfinite(F).all(1) & np.isfinite(D).all(1) & np.isfinite(error)
+    X, F, D, error = X[keep], F[keep], D[keep], error[keep]
     size_x, size_f, size_d = (np.linalg.norm(A, axis=1) for A in (X, F, D))
     active = size_d[size_d > 0]
     typical = float(np.median(active)) if len(active) else 0.0
-    unit = box.unit if box.derivative != "differences" else max(box.unit, 1e-11)
     scale = size_d * size_x + size_f + 1e-2 * typical * size_x
     scale[scale == 0] = 1.0
-    noise = 8 * unit * (size_d * size_x + size_f + typical * size_x)
+    noise = 8 * box.unit * (size_d * size_x + size_f + typical * size_x) + np.sqrt(box.n) * error * size_x
+    # Whiten, as in the dense method: a derivative that is known less well counts less.
+    usual = float(np.median(noise / scale))
+    scale = np.maximum(scale, noise / max(usual, np.finfo(float).tiny))
     return Samples(X, F, D, scale, noise / scale), int(count - keep.sum())
 
 

@@ -20,6 +20,7 @@ from numerics.symmetry.discovery import Discovery
 from numerics.symmetry.finite import FiniteTest, find_jump
 from numerics.symmetry.maps import BlackBox
 from numerics.symmetry.sampling import NEAR, points
+from theory import InputError
 
 __all__ = ["Constraints", "Remainder", "constraints", "discover_matrix_free", "remainder"]
 
@@ -39,6 +40,7 @@ class Constraints:
         scale: |Df||x| + |f| of each point, shape (N, 1).
         forward: V -> Df(x) v for each row.
         backward: W -> Df(x)^T w for each row.
+        noise: typical relative error of the products.
         balance: C^(-1/2), C the second moments of |Df| x and f over the points: least squares runs on Z = Y C^(-1/2),
             which it needs fewer steps for.
     """
@@ -50,6 +52,7 @@ class Constraints:
     forward: Callable[[np.ndarray], np.ndarray]
     backward: Callable[[np.ndarray], np.ndarray]
     balance: np.ndarray
+    noise: float
 
     def apply(self, Z: np.ndarray) -> np.ndarray:
         """Shape (N, n)."""
@@ -91,9 +94,19 @@ def constraints(box: BlackBox, count: int, rng: np.random.Generator) -> Constrai
     typical = float(np.median(active)) if len(active) else 0.0
     scale = slope * size_x + np.linalg.norm(F, axis=1) + 1e-2 * typical * size_x
     scale[scale == 0] = 1.0
+    noise = box.unit
+    stored = box.jacobians(X) if len(X) * box.n * box.n <= _CACHED else None
+    if box.derivative == "differences":
+        if stored is None:
+            raise InputError(f"n={box.n} is too large for derivatives by differences; give f as a torch module")
+        # A stencil that crosses a kink is wrong by as much as the derivative jumps: leave such points out.
+        error = stored[1] * size_x / scale
+        keep = error <= 1e-8
+        X, F, scale, slope, stored = X[keep], F[keep], scale[keep], slope[keep], (stored[0][keep], stored[1][keep])
+        noise = float(error[keep].max(initial=box.unit))
     forward, backward = box.linearised(X)
-    if len(X) * box.n * box.n <= _CACHED:
-        J = box.jacobians(X)[0]
+    if stored is not None:
+        J = stored[0]
         forward, backward = (
             lambda V: np.matmul(J, V[:, :, None])[:, :, 0],
             lambda W: np.matmul(W[:, None, :], J)[:, 0],
@@ -102,7 +115,7 @@ def constraints(box: BlackBox, count: int, rng: np.random.Generator) -> Constrai
     values, vectors = np.linalg.eigh(weighted.T @ weighted)
     floor = 1e-6 * max(float(values[-1]), np.finfo(float).tiny)
     balance = vectors / np.sqrt(np.maximum(values, floor)) @ vectors.T
-    return Constraints(box.n, X, F, scale[:, None], forward, backward, balance)
+    return Constraints(box.n, X, F, scale[:, None], forward, backward, balance, noise)
 
 
 def remainder(M: Constraints, rng: np.random.Generator, most: int) -> Remainder:
@@ -123,7 +136,8 @@ def remainder(M: Constraints, rng: np.random.Generator, most: int) -> Remainder:
         dtype=float,
     )
     Y = rng.standard_normal((n, n))
-    solved = lsqr(operator, operator.matvec(Y.ravel()), atol=1e-12, btol=1e-12, conlim=0, iter_lim=most)
+    close = max(1e-12, 10 * M.noise)
+    solved = lsqr(operator, operator.matvec(Y.ravel()), atol=close, btol=close, conlim=0, iter_lim=most)
     rest = Y - solved[0].reshape(n, n)
     return Remainder(rest @ C, float(np.linalg.norm(rest) / np.linalg.norm(Y)), int(solved[2]))
 
@@ -154,14 +168,15 @@ def discover_matrix_free(
 
 def _claimed(M: Constraints, first: Remainder, rng: np.random.Generator) -> tuple[Claim | None, float]:
     """The smallest named algebra that holds the generic element and is in the null space; how much lies outside."""
-    for claim in claims(M.n, None if first.share < _CLOSED else first.Z, rng):
+    closed = max(_CLOSED, 1e4 * M.noise)
+    for claim in claims(M.n, None if first.share < closed else first.Z, rng, closed):
         if _residual(M, claim, rng) > 1e-7:
             continue
         if claim.dimension == 0:
             return claim, first.share
         left = remainder(M, rng, 600) if claim.is_fitted else first
         outside = float(np.linalg.norm(left.Z - claim.project(left.Z)) / np.linalg.norm(left.Z))
-        if outside < _CLOSED:
+        if outside < closed:
             return claim, outside
     return None, 1.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import factorial
 
 import numpy as np
 import sympy
@@ -153,7 +154,11 @@ def _signed_permutations(
 ) -> Recognition:
     single = len(part.orbits) == 1
     R = _change_of_basis(part.frame, permuted=single, signed=all(part.flips))
-    tried = f"all {2**n} n! signed permutations" if part.is_complete else "swaps, flips, the reversal, the cycle, -1"
+    tried = (
+        f"all {2**n * factorial(n)} signed permutations"
+        if part.is_complete
+        else "swaps, flips, the reversal, the cycle, -1"
+    )
     steps = (*steps, f"tried: {tried}")
     if single or all(size == 1 for size in part.orbits):
         key = "trivial" if not single and not any(part.flips) else "B" if part.flips[0] and single else "S"

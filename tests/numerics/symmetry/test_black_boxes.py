@@ -100,6 +100,29 @@ def test_linear_maps_have_their_commutant() -> None:
     assert discover_equivariance(lambda x: x @ turn.T, 4).dimension == 8  # GL(2, C)
 
 
+def test_rotations_without_reflections() -> None:
+    def spiral(x: np.ndarray) -> np.ndarray:
+        r = np.sqrt((x * x).sum(-1, keepdims=True))
+        return np.cos(r) * x + np.sin(r) * np.stack([-x[..., 1], x[..., 0]], axis=-1)
+
+    found = discover_equivariance(spiral, 2)
+    assert (found.group, found.status) == (theory.group("SO", 2), "certified")
+
+
+def test_no_symmetry_at_all() -> None:
+    rng = np.random.default_rng(5)
+    A, B = rng.standard_normal((2, 4, 4))
+    found = discover_equivariance(lambda x: np.tanh(x @ A + 0.3) @ B, 4)
+    assert (found.group, found.order) == (theory.group("trivial", 4), 1)
+
+
+def test_isotropic_maps_need_many_points() -> None:
+    """One constraint per point: 78 are needed at n = 12, more than the first look has."""
+    found = discover_equivariance(isotropic, 12)
+    assert (found.dimension, found.group, found.status) == (66, theory.group("O", 12), "certified")
+    assert found.samples >= 4 * 64 * 4
+
+
 def test_blocks_of_isotropic_maps() -> None:
     def f(x: np.ndarray) -> np.ndarray:
         return np.concatenate([isotropic(x[..., :2]), 2 * isotropic(x[..., 2:])], axis=-1)

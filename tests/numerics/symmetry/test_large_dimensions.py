@@ -59,6 +59,15 @@ def test_matrix_free_says_what_it_has_no_name_for() -> None:
     assert "method='dense'" in found.name
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_an_algebra_read_off_its_own_element_is_checked_again(seed: int) -> None:
+    """GL(2) x R* x R*: a generic element may have four real eigenvalues, but the algebra is larger than their torus."""
+    Q = np.linalg.qr(TURN[:4, :4])[0]
+    M = Q @ np.diag([1.0, 1.0, 2.0, 3.0]) @ Q.T
+    found = discover_equivariance(lambda x: x @ M.T, 4, seed=seed, method="matrix-free")
+    assert found.status == "ambiguous"
+
+
 def test_matrix_free_flags_jumps() -> None:
     found = discover_equivariance(layer("winner_take_all"), 6, method="matrix-free")
     assert found.is_flagged

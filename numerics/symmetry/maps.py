@@ -60,7 +60,18 @@ class BlackBox:
         else:
             return central_jacobians(self.values, X, self.unit)
         with np.errstate(all="ignore"):
-            return found, 4 * self.unit * np.sqrt((found**2).sum((1, 2)))
+            return found, 4 * self.unit * np.sqrt((found**2).sum((1, 2))) + self._wobble(X)
+
+    def _wobble(self, X: np.ndarray) -> np.ndarray:
+        """How much Df(x) v jitters as x moves by 1e-10 of its size: cancellation inside f, where Df should be small."""
+        rng = np.random.default_rng(0)
+        size, V = 1e-10 * np.abs(X).max(axis=1, keepdims=True), rng.standard_normal(X.shape)
+        at, worst = self.jvp(X, V), np.zeros(len(X))
+        for _ in range(3):
+            step = size * rng.standard_normal(X.shape)
+            jitter = self.jvp(X + step, V) - 2 * at + self.jvp(X - step, V)
+            worst = np.maximum(worst, np.linalg.norm(jitter, axis=1))
+        return worst
 
     def jvp(self, X: np.ndarray, V: np.ndarray) -> np.ndarray:
         """Df(x) v for each row, shape (N, p)."""

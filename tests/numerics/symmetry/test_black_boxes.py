@@ -205,6 +205,16 @@ def test_float32_inside_is_recognised() -> None:
     assert as_black_box(relu, 3).unit == np.finfo(np.float64).eps
 
 
+def test_cancellation_in_derivatives_is_measured() -> None:
+    """LayerNorm on R^2 is a sign: its derivative is 0, what is computed is noise, and is known to be noise."""
+    box = as_black_box(theory.layer("layer_norm"), 2)
+    X = np.random.default_rng(0).standard_normal((200, 2)) * 0.01 + 5
+    J, error = box.jacobians(X)
+    size = np.sqrt((J**2).sum((1, 2)))
+    assert size.max() > 1e-14
+    assert np.mean(size <= 8 * error) > 0.9
+
+
 def test_differences_are_honest_about_their_error() -> None:
     """The threshold of a null space from differences is far above rounding, and the answer the same."""
     by_values = discover_equivariance(lambda x: np.abs(x), 5)

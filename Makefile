@@ -51,6 +51,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/expected_loss.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/monte_carlo.py --write docs/benchmarks.md
 	$(BIN)/python benchmarks/minimise.py --write docs/benchmarks.md
+	$(BIN)/python benchmarks/discovery.py --write docs/benchmarks.md
 
 clean:
 	rm -rf $(VENV) build dist report runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,13 +13,17 @@ from numerics.minimise.phase_grid import PhaseGrid, phase_grid
 from numerics.minimise.sparse import SparseOptimum, minimise_sparse_coefficient
 from numerics.minimise.weighted_sparse import WeightedOptimum, first_order_loss, minimise_first_order
 from numerics.population import population_loss
+from numerics.symmetry.discovery import Discovery, discover_equivariance
+from numerics.symmetry.intertwining import IntertwinerDiscovery, discover_intertwiner
 from numerics.torch_modules import symbolic_form
 
 __all__ = [
     "BestConfiguration",
     "BiasedOptimum",
+    "Discovery",
     "Estimate",
     "HessianSpectrum",
+    "IntertwinerDiscovery",
     "Optimum",
     "PhaseGrid",
     "SparseOptimum",
@@ -28,6 +32,8 @@ __all__ = [
     "compile_activation",
     "compile_expression",
     "compile_layer",
+    "discover_equivariance",
+    "discover_intertwiner",
     "exact_loss",
     "expected_loss",
     "first_order_loss",

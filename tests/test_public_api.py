@@ -15,7 +15,10 @@ CONTRACT = {
         "lower_bound", "upper_bound", "lower_bounds", "upper_bounds",
         "equivariance_group", "group", "intertwiner",
     },
-    numerics: {"Estimate", "compile_activation", "expected_loss", "minimise_loss", "minimise_sparse_coefficient"},
+    numerics: {
+        "Discovery", "Estimate", "compile_activation", "discover_equivariance", "discover_intertwiner", "expected_loss",
+        "minimise_loss", "minimise_sparse_coefficient",
+    },
     verify: {
         "Protocol", "Verdict", "assert_equivariance", "check_bound", "check_equivariance",
         "feature_dimensionality", "train",

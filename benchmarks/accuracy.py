@@ -20,6 +20,7 @@ from pathlib import Path
 
 import mpmath
 import numpy as np
+from sections import write_section
 
 import theory
 from numerics.compile import compile_activation
@@ -33,7 +34,6 @@ from numerics.setting import Setting, setting
 from numerics.vertex import vertex_applies, vertex_loss
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "expected_loss.md"
-MARKS = ("<!-- coverage: begin -->", "<!-- coverage: end -->")
 POWERS = ["0.5", "1.5", "2.5", "1", "2", "3"]
 POLYNOMIALS = ["power:1", "power:2", "power:3"]
 REGISTERED = [name for name in theory.activation_names() if theory.activation(name).is_elementwise]
@@ -293,10 +293,7 @@ def main() -> None:
         )
     print("\n".join(lines))
     if options.write:
-        before, _, rest = DOCUMENT.read_text().partition(MARKS[0])
-        DOCUMENT.write_text(
-            f"{before}{MARKS[0]}\n\n" + "\n".join(lines).strip() + f"\n\n{MARKS[1]}{rest.partition(MARKS[1])[2]}"
-        )
+        write_section(DOCUMENT, "coverage", "\n".join(lines))
 
 
 if __name__ == "__main__":

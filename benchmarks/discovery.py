@@ -28,7 +28,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import process_time
 
-START, END = "<!-- discovery: written by benchmarks/discovery.py -->", "<!-- end of discovery -->"
+from sections import write_section
+
 SIZES = (4, 8, 16, 32)
 Found = dict[str, float | str]
 MAPS = ("isotropic:tanh", "relu", "softmax", "layer_norm")
@@ -162,15 +163,6 @@ def ratio(other: Found, own: Found) -> str:
     return f"{float(other['seconds']) / float(own['seconds']):.2g}"
 
 
-def placed(text: str, section: str) -> str:
-    """`text` with the section between the markers replaced, or appended."""
-    whole = f"{START}\n{section}{END}\n"
-    before, found, rest = text.partition(START)
-    if not found:
-        return text.rstrip("\n") + "\n\n" + whole
-    return before + whole + rest.partition(END)[2].lstrip("\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables into their section of this file")
@@ -208,10 +200,7 @@ def main() -> None:
     text = "\n".join(lines)
     sys.stdout.write(text)
     if options.write:
-        from verify.tables import write_atomically
-
-        old = options.write.read_text() if options.write.exists() else ""
-        write_atomically(options.write, placed(old, text))
+        write_section(options.write, "discovery", text)
 
 
 if __name__ == "__main__":

@@ -20,15 +20,14 @@ from time import process_time
 from typing import Any
 
 import numpy as np
+from sections import write_section
 
 import theory
 from numerics import expected_loss
 from numerics.monte_carlo.sampling import carry_out, prepare
 from numerics.monte_carlo.schemes import SCHEMES, choose
 from numerics.setting import setting
-from verify.tables import write_atomically
 
-BEGIN, END = "<!-- monte carlo: begin -->", "<!-- monte carlo: end -->"
 DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001)
 SIZES = ((5, 2, 24), (20, 5, 16), (200, 20, 6))
 DRAWS = 2**15
@@ -163,7 +162,6 @@ def main() -> None:
             print(f"{COVERAGE[number]} {name}: {share:.2%} | {width:.1e} |", flush=True)
         return
     lines = [
-        BEGIN,
         "## Monte Carlo schemes against plain sampling",
         "",
         f"Mean squared error times processor time of plain sampling over that of each scheme, at {DRAWS:,} draws, "
@@ -171,17 +169,9 @@ def main() -> None:
         f"{SIZES[-1][2]} to {SIZES[0][2]} runs a figure: they are good to a factor of two.",
         "",
         *gain_table(options.activation),
-        END,
     ]
     if options.write:
-        write_atomically(options.write, replaced(options.write.read_text(), "\n".join(lines)))
-
-
-def replaced(page: str, section: str) -> str:
-    """The page with its section between the markers replaced, or added at the end."""
-    if BEGIN in page and END in page:
-        return page[: page.index(BEGIN)] + section + page[page.index(END) + len(END) :]
-    return page.rstrip() + "\n\n" + section + "\n"
+        write_section(options.write, "monte carlo", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -20,17 +20,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sections import write_section
 from tqdm import tqdm
 
 import numerics
 import verify
 from theory import ToyModel
-from verify.tables import write_atomically
 
 ACTIVATIONS = ("linear", "relu", "gelu", "silu", "sigmoid", "tanh", "solu")
 DENSITIES = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.003)
 N, M, DECAY, STEPS = 10, 5, 0.75, 10_000
-BEGIN, END = "<!-- training_sweep: begin -->", "<!-- training_sweep: end -->"
 
 FUNCTIONS = {
     "linear": lambda z: z,
@@ -148,10 +147,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if arguments.write:
-        page = Path(arguments.write).read_text(encoding="utf-8")
-        before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        write_atomically(Path(arguments.write), f"{before}{BEGIN}\n{text}\n{END}{after}")
+        write_section(Path(arguments.write), "training_sweep", text)
 
 
 if __name__ == "__main__":

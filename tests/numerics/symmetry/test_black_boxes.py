@@ -52,8 +52,8 @@ def expected_in_basis(found: Discovery, key: str, R: np.ndarray) -> None:
     assert found.dimension == G.dimension
     inverse = np.linalg.inv(R)
     for _ in range(5):
-        assert found.group.contains(inverse @ G.sample(RNG) @ R)
-        assert G.contains(R @ found.group.sample(RNG) @ inverse)
+        assert found.group.contains(inverse @ G.sample(RNG) @ R, tolerance=1e-6)
+        assert G.contains(R @ found.group.sample(RNG) @ inverse, tolerance=1e-6)
 
 
 @pytest.mark.parametrize("n", [3, 5])

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import mpmath
 import numpy as np
-from sections import write_section
 
 import theory
 from numerics.compile import compile_activation
@@ -293,6 +292,8 @@ def main() -> None:
         )
     print("\n".join(lines))
     if options.write:
+        from sections import write_section
+
         write_section(DOCUMENT, "coverage", "\n".join(lines))
 
 

@@ -18,7 +18,7 @@ CONTRACT = {
     numerics: {"Estimate", "compile_activation", "expected_loss", "minimise_loss", "minimise_sparse_coefficient"},
     verify: {
         "Protocol", "Verdict", "assert_equivariance", "check_bound", "check_equivariance",
-        "feature_dimensionality", "train",
+        "feature_dimensionality", "privileged_plane_projection", "rotation_test", "spotlight_resonance", "train",
     },
 }  # fmt: skip
 

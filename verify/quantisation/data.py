@@ -61,7 +61,7 @@ def digits() -> np.ndarray:
     return pixels - pixels.mean(axis=0)
 
 
-def sphere(rows: int = 2000, dimension: int = 16, inputs: int = 64, radius: float = 2.0, seed: int = 0) -> np.ndarray:
+def sphere(rows: int = 2000, dimension: int = 16, inputs: int = 64, radius: float = 4.0, seed: int = 0) -> np.ndarray:
     """Points uniform on a sphere of R^dimension, placed in R^inputs by an orthonormal map: no direction is special."""
     rng = np.random.default_rng([seed, 1])
     points = rng.standard_normal((rows, dimension))

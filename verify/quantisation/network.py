@@ -19,9 +19,10 @@ from verify.quantisation.clouds import haar_rotations
 
 __all__ = ["OPTIMISERS", "Recipe", "Trained", "train_autoencoders"]
 
-OPTIMISERS = {"sgd": 0.02, "adam": 0.002}
-"""Optimisers and their learning rates: SGD with momentum 0.9, and Adam; both fall to zero along a cosine."""
+OPTIMISERS = {"sgd": 0.02, "adam": 0.003}
+"""Optimisers and their learning rates: SGD with momentum 0.9, and Adam; a warm-up, then a cosine down to zero."""
 _MOMENTUM = 0.9
+_WARM_UP = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Recipe:
     """Everything a batch of trained autoencoders depends on, besides the rows.
 
     Attributes:
-        activation: of every hidden layer, the latent one included; the output layer is linear.
+        activation: of every hidden layer, the latent one included; the output layer is linear. {n} in it stands for
+            the width of the layer.
         conjugated: whether f is replaced by x -> R^T f(R x), R a Haar rotation of each layer and seed.
         widths: of the hidden layers; the smallest is the latent one.
         optimiser: "sgd" or "adam".
@@ -41,14 +43,23 @@ class Recipe:
     conjugated: bool = False
     widths: tuple[int, ...] = (32, 8, 32)
     optimiser: str = "sgd"
-    steps: int = 4000
-    batch: int = 128
+    steps: int = 3000
+    batch: int = 64
     dtype: str = "float32"
 
     @property
     def latent(self) -> int:
         """Which hidden layer is the latent one."""
         return int(np.argmin(self.widths))
+
+    def activation_at(self, layer: int) -> str:
+        """The activation of a hidden layer."""
+        return self.activation.replace("{n}", str(self.widths[layer]))
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        part = step / self.steps
+        return OPTIMISERS[self.optimiser] * min(1.0, part / _WARM_UP + 0.01) * 0.5 * (1 + math.cos(math.pi * part))
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,10 @@ def train_autoencoders(
     """
     one_of("optimiser", recipe.optimiser, OPTIMISERS)
     dtype = getattr(torch, one_of("dtype", recipe.dtype, ("float32", "float64")))
-    sigma = compile_activation(activation(recipe.activation), backend="torch")
+    sigmas = [
+        compile_activation(activation(recipe.activation_at(layer)), backend="torch")
+        for layer in range(len(recipe.widths))
+    ]
     sizes = [rows.shape[1], *recipe.widths, rows.shape[1]]
     R = _rotations(recipe, seeds)
     parameters = _initial(sizes, seeds, R if initial_rotations == "matched" else None)
@@ -112,24 +126,23 @@ def train_autoencoders(
     kept: list[np.ndarray] = []
     orders = _Orders(len(rows), recipe.batch, seeds)
     optimiser = _optimiser(recipe.optimiser, tensors)
-    rate = OPTIMISERS[recipe.optimiser]
     for step in range(recipe.steps):
         if step % every == 0:
-            _record(data, tensors, sigma, turns, recipe, curve, kept, step)
+            _record(data, tensors, sigmas, turns, recipe, curve, kept, step)
         for group in optimiser.param_groups:
-            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+            group["lr"] = recipe.rate(step)
         X = data[orders.next()]
-        loss = _errors(X, tensors, sigma, turns).sum()
+        loss = _errors(X, tensors, sigmas, turns).sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         if progress is not None and step % 50 == 0:
             progress(step, recipe.steps, f"{recipe.activation}{' conjugated' if recipe.conjugated else ''}")
-    _record(data, tensors, sigma, turns, recipe, curve, kept, recipe.steps)
+    _record(data, tensors, sigmas, turns, recipe, curve, kept, recipe.steps)
     with torch.no_grad():
         everything = data.expand(len(seeds), *data.shape)
-        losses = _errors(everything, tensors, sigma, turns).double().numpy()
-        pre, post = _latent(everything, tensors, sigma, turns, recipe.latent)
+        losses = _errors(everything, tensors, sigmas, turns).double().numpy()
+        pre, post = _latent(everything, tensors, sigmas, turns, recipe.latent)
     if not np.isfinite(losses).all():
         raise InputError(f"training of {recipe.activation!r} with {recipe.optimiser} diverged; lower the learning rate")
     return Trained(
@@ -198,20 +211,20 @@ def _layer(h: Tensor, W: Tensor, b: Tensor, sigma: Callable[[Any], Any], turn: T
     return z, sigma(z) if turn is None else sigma(z @ turn.mT) @ turn
 
 
-def _errors(X: Tensor, tensors: list[Tensor], sigma: Callable[[Any], Any], turns: list[Tensor] | None) -> Tensor:
+def _errors(X: Tensor, tensors: list[Tensor], sigmas: list[Callable[[Any], Any]], turns: list[Tensor] | None) -> Tensor:
     """Squared error summed over coordinates, mean over rows, per seed; X of shape (S, B, d_in)."""
     h = X
-    for layer in range(len(tensors) // 2 - 1):
+    for layer, sigma in enumerate(sigmas):
         h = _layer(h, tensors[2 * layer], tensors[2 * layer + 1], sigma, turns[layer] if turns else None)[1]
     error = torch.baddbmm(tensors[-1], h, tensors[-2].mT) - X
     return (error * error).sum(-1).mean(-1)
 
 
 def _latent(
-    X: Tensor, tensors: list[Tensor], sigma: Callable[[Any], Any], turns: list[Tensor] | None, latent: int
+    X: Tensor, tensors: list[Tensor], sigmas: list[Callable[[Any], Any]], turns: list[Tensor] | None, latent: int
 ) -> tuple[Tensor, Tensor]:
     h, z = X, X
-    for layer in range(latent + 1):
+    for layer, sigma in enumerate(sigmas[: latent + 1]):
         z, h = _layer(h, tensors[2 * layer], tensors[2 * layer + 1], sigma, turns[layer] if turns else None)
     return z, h
 
@@ -219,7 +232,7 @@ def _latent(
 def _record(
     data: Tensor,
     tensors: list[Tensor],
-    sigma: Callable[[Any], Any],
+    sigmas: list[Callable[[Any], Any]],
     turns: list[Tensor] | None,
     recipe: Recipe,
     curve: list[tuple[int, np.ndarray]],
@@ -228,7 +241,7 @@ def _record(
 ) -> None:
     with torch.no_grad():
         seeds = len(tensors[0])
-        curve.append((step, _errors(data.expand(seeds, *data.shape), tensors, sigma, turns).double().numpy()))
+        curve.append((step, _errors(data.expand(seeds, *data.shape), tensors, sigmas, turns).double().numpy()))
         first = [p[:1] for p in tensors]
         own = [t[:1] for t in turns] if turns else None
-        kept.append(_latent(data[None], first, sigma, own, recipe.latent)[1][0].numpy())
+        kept.append(_latent(data[None], first, sigmas, own, recipe.latent)[1][0].numpy())

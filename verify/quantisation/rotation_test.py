@@ -13,7 +13,7 @@ from verify.quantisation.clouds import Cloud, as_cloud, as_frame, haar_rotations
 from verify.quantisation.moments import Moments
 from verify.quantisation.statistics import checked, row_values
 
-__all__ = ["RotationTest", "TestedStatistic", "rank_p_values", "rotation_test"]
+__all__ = ["RotationTest", "TestedStatistic", "joint_p_value", "rank_p_values", "rotation_test"]
 
 _ROTATIONS_AT_ONCE = 512
 _CHUNK = 4_000_000
@@ -99,9 +99,6 @@ def rotation_test(
         raise InputError(f"rotations={rotations} must be an integer >= 1")
     draws = _draws(cloud, directions, names, int(rotations), np.random.default_rng(seed))
     own = rank_p_values(draws)
-    # One-sided: only a small smallest p-value speaks against the null.
-    smallest = own.min(axis=1)
-    p = float(np.count_nonzero(smallest <= smallest[0])) / len(draws)
     found = {
         name: TestedStatistic(float(draws[0, i]), float(column.mean()), float(column.std()), float(own[0, i]))
         for i, name in enumerate(names)
@@ -109,7 +106,7 @@ def rotation_test(
     }
     return RotationTest(
         found,
-        p if len(names) > 1 else float(own[0, 0]),
+        joint_p_value(own),
         int(rotations),
         draws,
         cloud.size,
@@ -133,6 +130,15 @@ def rank_p_values(draws: np.ndarray) -> np.ndarray:
         at_most = np.searchsorted(ordered, column + slack, "right")
         found[:, j] = np.minimum(1.0, 2 * np.minimum(at_least, at_most) / size)
     return found
+
+
+def joint_p_value(own: np.ndarray) -> float:
+    """One p-value for all statistics of the first draw, from every draw's own p-values, shape (K + 1, statistics)."""
+    if own.shape[1] == 1:
+        return float(own[0, 0])
+    # One-sided: only a small smallest p-value speaks against the null.
+    smallest = own.min(axis=1)
+    return float(np.count_nonzero(smallest <= smallest[0])) / len(own)
 
 
 def _draws(

@@ -99,14 +99,14 @@ def _compiled_activation(activation: Activation, backend: str) -> Callable[[Any]
 
 
 def _slope_at_origin(activation: Activation) -> float | None:
-    """rho'(0) of an isotropic map, its derivative at the origin; None where that is infinite or not found."""
-    if activation.profile is None or activation.profile.subs(radius, 0) != 0:
+    """rho'(0) of an isotropic map, its derivative at the origin; None where rho(r)/r has no finite limit."""
+    if activation.profile is None:
         return None
-    try:
-        slope = sympy.limit(activation.profile / radius, radius, 0, "+")
-    except (NotImplementedError, ValueError):
-        return None
-    return float(slope) if slope.is_number and slope.is_finite else None
+    near, nearer = (
+        sympy.N((activation.profile / radius).subs(radius, sympy.Rational(1, 10**digits)), 40) for digits in (60, 90)
+    )
+    settled = near.is_Number and nearer.is_Number and abs(near - nearer) <= 1e-12 * (1 + abs(near))
+    return float(nearer) if settled else None
 
 
 def _smallest_radius(r: Any) -> float:

@@ -88,7 +88,7 @@ def _expected(outcome: Outcome) -> str | None:
 def profiles(experiment: Experiment, data: str, optimiser: str, activations: Sequence[str]) -> Figure:
     """Small multiples of the first seed: spotlight resonance, and the projection on privileged planes.
 
-    Rows: S over the planes (e_i, e_j) and over the planes (e_i, 1), relative to its isotropic value; the in-plane density.
+    Rows: S over the planes (e_i, e_j) and over the planes (e_i, 1), over its isotropic value; the in-plane density.
     """
     shown = [a for a in activations if (data, a, optimiser) in experiment.clouds]
     with styled():
@@ -99,7 +99,7 @@ def profiles(experiment: Experiment, data: str, optimiser: str, activations: Seq
             outcome = experiment.find(data, activation, optimiser)
             resonance_panels(cloud, grid[0, column], grid[1, column])
             group = "" if outcome is None else _GROUPS.get(_met(outcome), outcome.group)
-            title = activation if outcome is None else outcome.title.replace("isotropic:", "isotropic ")
+            title = activation if outcome is None else outcome.title
             grid[0, column].set_title(f"{title}\n{group}".replace(", radius", ",\nradius"), fontsize=9.5)
             _projection(privileged_plane_projection(cloud, None, _EPSILON, normalise=True), grid[2, column])
         grid[0, 0].set_ylabel("S / isotropic,\nplanes $(e_i, e_j)$")

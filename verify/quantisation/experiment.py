@@ -22,7 +22,19 @@ __all__ = ["ACTIVATIONS", "CONJUGATED", "ISOTROPIC", "Experiment", "Outcome", "r
 ELEMENTWISE = ("tanh", "relu", "leaky_relu", "gelu", "silu")
 # A ball of radius sqrt(n) holds the cube [-1, 1]^n in which elementwise tanh ends: no less capacity.
 MATCHED = "isotropic:sqrt({n})*tanh(r/sqrt({n}))"
-ISOTROPIC = ("isotropic:tanh", MATCHED, "isotropic:relu", "isotropic:softshrink", "linear")
+# With a threshold of 1 whole layers would start, and stay, at zero.
+ISOTROPIC_RELU, ISOTROPIC_SHRINK = "isotropic:max(0, r - 1/10)", "isotropic:max(0, r - 1/4)"
+ISOTROPIC = ("isotropic:tanh", MATCHED, ISOTROPIC_RELU, ISOTROPIC_SHRINK, "linear")
+_TITLES = {
+    MATCHED: "isotropic tanh, radius √n",
+    "isotropic:tanh": "isotropic tanh",
+    ISOTROPIC_RELU: "isotropic ReLU, from 0.1",
+    ISOTROPIC_SHRINK: "isotropic shrink, by 0.25",
+    "leaky_relu": "leaky ReLU",
+    "relu": "ReLU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+}
 ACTIVATIONS = (*ELEMENTWISE, *ISOTROPIC)
 """What the experiment compares."""
 CONJUGATED = ("tanh", "relu", "gelu")
@@ -61,8 +73,7 @@ class Outcome:
     @property
     def title(self) -> str:
         """The activation in words."""
-        words = "isotropic:tanh, radius √n" if self.activation == MATCHED else self.activation
-        return words + (", conjugated" if self.conjugated else "")
+        return _TITLES.get(self.activation, self.activation) + (", conjugated" if self.conjugated else "")
 
 
 @dataclass(frozen=True)
@@ -164,7 +175,7 @@ def run_experiment(
         trained = kept.get(name, rows_of[name], recipe, numbers, progress=within)
         within(0.9, 1, f"{activation}: rotations")
         outcomes.append(_outcome(name, rows_of[name], recipe, numbers, trained, rotations))
-        if not turned:
+        if not turned and trained.post[0].any():
             clouds[name, activation, optimiser] = trained.post[0].astype(float)
             snapshots[name, activation, optimiser] = trained.curve[0], trained.snapshots.astype(float)
     return Experiment(tuple(outcomes), rotations, tuple(widths), steps, batch, clouds, snapshots)
@@ -204,10 +215,18 @@ def _tests(
     found: dict[str, dict[str, list[float]]] = {name: {"value": [], "z": [], "p": []} for name in STATISTICS}
     joint: list[float] = []
     for cloud, frame, seed in zip(clouds, frames, seeds, strict=True):
+        if not cloud.any():
+            # A network whose latent layer is zero on every row has no direction at all.
+            joint.append(1.0)
+            for one in found.values():
+                one["value"].append(0.0)
+                one["z"].append(0.0)
+                one["p"].append(1.0)
+            continue
         test = rotation_test(cloud, frame, STATISTICS, rotations, seed)
         joint.append(test.p)
-        for name, one in test.statistics.items():
-            found[name]["value"].append(one.value)
-            found[name]["z"].append(one.z)
-            found[name]["p"].append(one.p)
+        for name, tested in test.statistics.items():
+            found[name]["value"].append(tested.value)
+            found[name]["z"].append(tested.z)
+            found[name]["p"].append(tested.p)
     return {**found, "any": {"p": joint}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.quantisation.experiment import ELEMENTWISE, MATCHED, Experiment, Outcome
+from verify.quantisation.experiment import ELEMENTWISE, ISOTROPIC_RELU, MATCHED, Experiment, Outcome
 from verify.quantisation.statistics import seed_interval
 from verify.verdicts import Verdict
 
@@ -15,7 +15,7 @@ __all__ = ["findings", "mark_of", "share_below"]
 
 _STRICT, _LEVEL, _MOST = 0.001, 0.05, 0.9
 # Elementwise activation and isotropic one of no less capacity (the ball around the cube), or of the same profile.
-_PAIRS = (("tanh", MATCHED), ("tanh", "isotropic:tanh"), ("relu", "isotropic:relu"), ("relu", MATCHED))
+_PAIRS = (("tanh", MATCHED), ("tanh", "isotropic:tanh"), ("relu", ISOTROPIC_RELU), ("relu", MATCHED))
 
 
 def findings(experiment: Experiment) -> list[Verdict]:
@@ -131,7 +131,7 @@ def _rotates(outcome: Outcome) -> Verdict:
         f"{standard['p < 0.05']:.0%} (as many or more by chance: {chance:.2g}), {_effect(standard)}"
     )
     return Verdict(
-        f"the special frame of {outcome.activation} rotates with it ({_where(outcome)})",
+        f"the special frame of {outcome.title.removesuffix(', conjugated')} rotates with it ({_where(outcome)})",
         status,
         reason,
         evidence={**own, "standard": standard, "binomial_p": chance},

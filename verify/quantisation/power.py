@@ -42,8 +42,8 @@ class PowerStudy:
 def power_study(
     dimension: int = 12,
     rows: int = 500,
-    rotations: int = 199,
-    clouds: int = 200,
+    rotations: int = 399,
+    clouds: int = 400,
     seed: int = 0,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> PowerStudy:

@@ -91,7 +91,7 @@ def _write(path: Path, trained: Trained, setting: dict[str, object]) -> None:
 
 def _read(path: Path) -> Trained | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         count = sum(name.startswith("parameter_") for name in arrays)
         return Trained(

@@ -13,8 +13,8 @@ from theory import InputError
 from verify.quantisation.data import data_rows
 from verify.quantisation.directions import predicted
 from verify.quantisation.network import Recipe, Trained
-from verify.quantisation.rotation_test import rotation_test
 from verify.quantisation.runs import RunStore
+from verify.quantisation.tested import tests_of
 from verify.verdicts import versions
 
 __all__ = ["ACTIVATIONS", "CONJUGATED", "ISOTROPIC", "Experiment", "Outcome", "run_experiment"]
@@ -39,8 +39,6 @@ ACTIVATIONS = (*ELEMENTWISE, *ISOTROPIC)
 """What the experiment compares."""
 CONJUGATED = ("tanh", "relu", "gelu")
 """Those that are also run as x -> R^T f(R x)."""
-STATISTICS = ("T4", "T2")
-_PLAIN_ROTATIONS = 999
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,12 @@ def run_experiment(
         within(0, 1, activation)
         trained = kept.get(name, rows_of[name], recipe, numbers, progress=within)
         within(0.9, 1, f"{activation}: rotations")
-        outcomes.append(_outcome(name, rows_of[name], recipe, numbers, trained, rotations))
+
+        def test(recipe: Recipe = recipe, trained: Trained = trained, numbers: range = numbers) -> Any:
+            return tests_of(recipe, numbers, trained, rotations)
+
+        tests = kept.tested(rows_of[name], recipe, numbers, rotations, test)
+        outcomes.append(_outcome(name, rows_of[name], recipe, numbers, trained, tests))
         if not turned and trained.post[0].any():
             clouds[name, activation, optimiser] = trained.post[0].astype(float)
             snapshots[name, activation, optimiser] = trained.curve[0], trained.snapshots.astype(float)
@@ -182,17 +185,9 @@ def run_experiment(
 
 
 def _outcome(
-    data: str, rows: np.ndarray, recipe: Recipe, seeds: Sequence[int], trained: Trained, rotations: int
+    data: str, rows: np.ndarray, recipe: Recipe, seeds: Sequence[int], trained: Trained, tests: Any
 ) -> Outcome:
     theory_says = predicted(recipe.activation_at(recipe.latent), recipe.widths[recipe.latent], recipe.optimiser)
-    tests: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for stage, clouds, count in (("post", trained.post, rotations), ("pre", trained.pre, _PLAIN_ROTATIONS)):
-        # Directions R^-1 e_i are the rows of R.
-        frames: dict[str, Any] = {"own": trained.rotations if recipe.conjugated else [None] * len(seeds)}
-        if recipe.conjugated:
-            frames["standard"] = [None] * len(seeds)
-        for frame, per_seed in frames.items():
-            tests[f"{stage}/{frame}"] = _tests(clouds, per_seed, seeds, min(count, rotations))
     variance = float((rows**2).sum(axis=1).mean())
     return Outcome(
         data=data,
@@ -207,26 +202,3 @@ def _outcome(
         dead=tuple(int((cloud.std(axis=0) < 1e-6).sum()) for cloud in trained.post),
         tests=tests,
     )
-
-
-def _tests(
-    clouds: np.ndarray, frames: Sequence[Any], seeds: Sequence[int], rotations: int
-) -> dict[str, dict[str, list[float]]]:
-    found: dict[str, dict[str, list[float]]] = {name: {"value": [], "z": [], "p": []} for name in STATISTICS}
-    joint: list[float] = []
-    for cloud, frame, seed in zip(clouds, frames, seeds, strict=True):
-        if not cloud.any():
-            # A network whose latent layer is zero on every row has no direction at all.
-            joint.append(1.0)
-            for one in found.values():
-                one["value"].append(0.0)
-                one["z"].append(0.0)
-                one["p"].append(1.0)
-            continue
-        test = rotation_test(cloud, frame, STATISTICS, rotations, seed)
-        joint.append(test.p)
-        for name, tested in test.statistics.items():
-            found[name]["value"].append(tested.value)
-            found[name]["z"].append(tested.z)
-            found[name]["p"].append(tested.p)
-    return {**found, "any": {"p": joint}}

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from verify.quantisation.network import Recipe, Trained, train_autoencoders
 from verify.sources import digest_of_files, digest_of_sources
-from verify.tables import write_bytes_atomically
+from verify.tables import write_atomically, write_bytes_atomically
 from verify.verdicts import versions
 
 __all__ = ["RunStore"]
@@ -23,6 +24,9 @@ __all__ = ["RunStore"]
 _SCHEMA = 1
 # What a trained network depends on: what is computed from it afterwards may change without training again.
 _FILES = ("verify/quantisation/network.py", "verify/quantisation/clouds.py")
+_TESTS = tuple(
+    f"verify/quantisation/{name}.py" for name in ("clouds", "moments", "rotation_test", "statistics", "tested")
+)
 _VERSIONS = ("superposition-theory", "sympy", "numpy", "torch")
 _ARRAYS = ("loss", "post", "pre", "rotations", "snapshots", "steps", "losses")
 
@@ -54,6 +58,21 @@ class RunStore:
             found = train_autoencoders(rows, recipe, seeds, progress=progress)
             _write(path, found, {"data": data, "recipe": asdict(recipe), "seeds": list(seeds), "versions": versions()})
         return found
+
+    def tested(
+        self, rows: np.ndarray, recipe: Recipe, seeds: Sequence[int], rotations: int, compute: Callable[[], Any]
+    ) -> Any:
+        """What `compute` says about the batch, as plain values: from disk where the same was asked before."""
+        if self.folder is None:
+            return compute()
+        content = json.dumps([self.key(rows, recipe, seeds), rotations, digest_of_files(_TESTS)])
+        path = self.folder / "tests" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = compute()
+            write_atomically(path, json.dumps(found))
+            return found
 
     def label(self, data: str, recipe: Recipe) -> str:
         """A readable part of the file's name."""

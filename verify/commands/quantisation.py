@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from theory import InputError
 from verify.commands.output import Output, progress_bar
-from verify.tables import text_table
+from verify.tables import text_table, write_atomically
 
 if TYPE_CHECKING:
     from verify.quantisation.experiment import Experiment
@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> Output:
         return _power(arguments)
     from verify.quantisation.experiment import run_experiment
     from verify.quantisation.findings import findings
+    from verify.quantisation.summary import markdown_summary
 
     options: dict[str, Any] = dict(_QUICK if arguments.quick else _FULL if arguments.full else _USUAL)
     for name in ("seeds", "steps", "rotations"):
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> Output:
     verdicts = findings(experiment)
     tables = [_outcomes(experiment), _verdicts(verdicts)]
     result = {**experiment.to_dict(), "verdicts": [verdict.to_dict() for verdict in verdicts]}
+    write_atomically(folder / "summary.md", markdown_summary(experiment, verdicts))
     _write(folder, experiment, names, tuple(options["optimisers"]), tables, result, arguments)
     lines = [f"{table.title}\n\n{text_table(table.header, table.rows)}\n" for table in tables]
     return Output("\n".join([*lines, f"page, figures and data in {folder}"]), result)

@@ -15,7 +15,7 @@ from verify.quantisation.statistics import STATISTICS
 
 __all__ = ["CLOUDS", "PowerStudy", "power_study"]
 
-_JOINT = ("T4", "T2")
+_JOINT = {"T4 or T2": ("T4", "T2"), "T4, T2 or T1": ("T4", "T2", "T1")}
 _LEVEL = 0.05
 
 
@@ -24,7 +24,7 @@ class PowerStudy:
     """Rejections at the 5 % level.
 
     Attributes:
-        power: per cloud and statistic (and "T4 or T2", the joint test), the share of clouds in which it rejects.
+        power: per cloud and statistic and joint test, the share of clouds in which it rejects.
         dimension, rows, rotations, clouds: the setting; `clouds` is how many were drawn of each kind.
     """
 
@@ -47,7 +47,7 @@ def power_study(
     seed: int = 0,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> PowerStudy:
-    """Measure the power of every statistic, and of the joint test of T4 and T2, on each kind of `CLOUDS`.
+    """Measure the power of every statistic, and of joint tests, on each kind of `CLOUDS`.
 
     Raises:
         InputError: a number out of range.
@@ -56,17 +56,17 @@ def power_study(
         if int(value) != value or value < 1:
             raise InputError(f"{name}={value} must be an integer >= 1")
     found: dict[str, dict[str, float]] = {}
-    joint = [STATISTICS.index(name) for name in _JOINT]
+    joint = [[STATISTICS.index(name) for name in names] for names in _JOINT.values()]
     for done, (kind, draw) in enumerate(CLOUDS.items()):
-        rejected = np.zeros(len(STATISTICS) + 1)
+        rejected = np.zeros(len(STATISTICS) + len(joint))
         for trial in range(clouds):
             X = draw(np.random.default_rng([seed, done, trial]), rows, dimension)
             own = rank_p_values(rotation_test(X, None, STATISTICS, rotations, trial).draws)
-            rejected[:-1] += own[0] <= _LEVEL
-            rejected[-1] += joint_p_value(own[:, joint]) <= _LEVEL
+            p = [*own[0], *(joint_p_value(own[:, columns]) for columns in joint)]
+            rejected += np.array(p) <= _LEVEL
             if progress is not None:
                 progress(done + trial / clouds, len(CLOUDS), kind)
-        found[kind] = dict(zip((*STATISTICS, " or ".join(_JOINT)), (rejected / clouds).tolist(), strict=True))
+        found[kind] = dict(zip((*STATISTICS, *_JOINT), (rejected / clouds).tolist(), strict=True))
     return PowerStudy(found, dimension, rows, rotations, clouds)
 
 

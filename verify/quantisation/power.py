@@ -43,7 +43,7 @@ def power_study(
     dimension: int = 12,
     rows: int = 500,
     rotations: int = 399,
-    clouds: int = 400,
+    clouds: int = 200,
     seed: int = 0,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> PowerStudy:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import theory
 from theory import InputError
 from verify.quantisation.data import sphere
 from verify.quantisation.directions import predicted, training_symmetry
-from verify.quantisation.network import Recipe, train_autoencoders
+from verify.quantisation.network import Recipe, _Orders, train_autoencoders
 from verify.quantisation.runs import RunStore
 
 ROWS = sphere(200, dimension=6, inputs=10)
@@ -47,6 +48,16 @@ def test_a_seed_does_not_depend_on_its_batch() -> None:
     assert both.loss.max() < both.curve[1][0].min()
     assert both.snapshots.shape == (7, 200, 4)
     assert np.allclose(np.tanh(both.pre), both.post)
+
+
+def test_each_seed_has_its_own_order_and_every_pass_sees_every_row() -> None:
+    orders = _Orders(50, 10, [1, 2])
+    passes = [torch.cat([orders.next() for _ in range(5)], dim=1) for _ in range(2)]
+    for order in passes:
+        assert all(sorted(row.tolist()) == list(range(50)) for row in order)
+        assert not torch.equal(order[0], order[1])
+    assert not torch.equal(passes[0], passes[1])
+    assert torch.equal(_Orders(50, 10, [2]).next()[0], _Orders(50, 10, [1, 2]).next()[1])
 
 
 def test_the_loss_is_the_plain_one() -> None:

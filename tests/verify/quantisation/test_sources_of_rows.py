@@ -91,6 +91,16 @@ def test_safetensors(tmp_path: Path, dtype: torch.dtype) -> None:
         load_activations(tmp_path / "a.safetensors", "lyer")
 
 
+def test_safetensors_written_by_hand(tmp_path: Path) -> None:
+    values = np.array([[1.5, -2.0], [0.25, 3.0]], dtype="<f4")
+    upper_half = (values.view("<u4") >> 16).astype("<u2")
+    for name, raw in (("F32", values.tobytes()), ("BF16", upper_half.tobytes())):
+        entry = {"x": {"dtype": name, "shape": [2, 2], "data_offsets": [0, len(raw)]}, "__metadata__": {"a": "b"}}
+        header = json.dumps(entry).encode()
+        (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + raw)
+        assert load_activations(tmp_path / "x.safetensors").tolist() == values.tolist()
+
+
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "words.npy", np.array(["a", "b"]))
     np.save(tmp_path / "objects.npy", np.array([{}, 1], dtype=object), allow_pickle=True)

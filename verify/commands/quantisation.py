@@ -80,14 +80,12 @@ def _write(
     figures = []
     for name in names:
         label = Path(name).stem
-        figures += [
-            (f"marks_{label}", frame_marks(experiment, name, optimisers), f"{label}. {_CAPTIONS['marks']}"),
-            (
-                f"profiles_{label}",
-                profiles(experiment, name, optimisers[0], [a for a in _SHOWN if a in shown] or shown[:5]),
-                f"{label}. {_CAPTIONS['profiles']}",
-            ),
-        ]
+        for optimiser in optimisers:
+            caption = f"{label}, {optimiser}. {_CAPTIONS['marks']}"
+            figures.append((f"marks_{label}_{optimiser}", frame_marks(experiment, name, [optimiser]), caption))
+        few = [a for a in _SHOWN if a in shown] or shown[:5]
+        caption = f"{label}, {optimisers[0]}. {_CAPTIONS['profiles']}"
+        figures.append((f"profiles_{label}", profiles(experiment, name, optimisers[0], few), caption))
     figures.append(("reconstruction", reconstruction(experiment, names), _CAPTIONS["reconstruction"]))
     size = " --full" if arguments.full else " --quick" if arguments.quick else ""
     write_page(

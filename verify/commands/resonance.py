@@ -38,10 +38,11 @@ def run(arguments: argparse.Namespace) -> Output:
         f" ({data['planes_left_out']} left out)" if data["planes_left_out"] else ""
     )  # fmt: skip
     verdict = found.verdict
+    tested = "" if data["tested_rows"] == data["rows"] else f"; {data['tested_rows']} random rows tested"
     isotropy = "" if data["isotropy_p"] is None else f"; isotropic rows: p = {data['isotropy_p']:.2g}"
     lead = (
         f"{data['rows']} rows in R^{data['dimension']} ({data['zero_rows']} zero rows left out), {data['directions']} "
-        f"directions, {planes}, {data['parallel_pairs']} parallel pairs skipped{isotropy}."
+        f"directions, {planes}, {data['parallel_pairs']} parallel pairs skipped{tested}{isotropy}."
     )
     lines = [lead, "", text_table(header, rows, right=(1, 4, 5)), "", str(verdict)]
     if arguments.out:

@@ -25,7 +25,18 @@ def markdown_summary(experiment: Experiment, verdicts: Sequence[Verdict]) -> str
             for frame in ("post/own", "post/standard", "pre/own")
             if frame in outcome.tests and (frame != "pre/own" or outcome.activation == "tanh")
         ]
-        header = ("activation", "symmetry", "mark", "T4 [95 %]", "z", "T2 [95 %]", "z", "p < .001", "p < .05", "error")
+        header = (
+            "activation",
+            "symmetry",
+            "may mark",
+            "T4 [95 %]",
+            "z",
+            "T2 [95 %]",
+            "z",
+            "p < .001",
+            "p < .05",
+            "error",
+        )
         parts.append(f"**{data}, {_optimiser(optimiser)}**\n\n{_table(header, rows)}")
     rows = [(verdict.status, verdict.statement, verdict.reason) for verdict in verdicts]
     parts.append(_table(("verdict", "statement", "because"), rows))

@@ -122,7 +122,7 @@ def test_the_command_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture
     page = (tmp_path / "index.html").read_text()
     assert page.count("<img") == 3
     assert "superposition quantisation --data sphere --quick" in page
-    for name in ("marks_sphere.png", "profiles_sphere.svg", "reconstruction.png"):
+    for name in ("marks_sphere_sgd.png", "profiles_sphere.svg", "reconstruction.png"):
         assert (tmp_path / name).stat().st_size > 5000
     assert main(["quantisation", "--widths", "8,a", "--out", str(tmp_path)]) == 2
     assert "--widths" in capsys.readouterr().err
@@ -154,6 +154,9 @@ def test_many_planes_are_sampled_and_the_isotropic_test_is_level() -> None:
     wide = analyse_activations(rng.standard_normal((50, 80)), rotations=9)
     assert len(wide.resonance.pairs) == 2000
     assert wide.planes_left_out == 80 * 79 // 2 - 2000
+    long = analyse_activations(np.tanh(3 * rng.standard_normal((9000, 50))), rotations=99)
+    assert long.test.rows == 6000
+    assert long.test.p < 0.05
     p = [analyse_activations(rng.standard_normal((200, 3)), rotations=1).isotropy_p for _ in range(60)]
     assert 0 <= sum(value < 0.1 for value in p) <= 14
     assert min(p) > 1e-4

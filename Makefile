@@ -39,6 +39,11 @@ figures: report
 	$(BIN)/superposition atlas --out runs/atlas
 	cp runs/atlas/atlas.png docs/figures/
 	$(BIN)/python benchmarks/scaling_figure.py
+	$(BIN)/superposition quantisation --full --out runs/quantisation
+	cp runs/quantisation/marks_digits_sgd.png docs/figures/quantisation_marks.png
+	cp runs/quantisation/marks_sphere_sgd.png docs/figures/quantisation_marks_sphere.png
+	cp runs/quantisation/profiles_digits.png docs/figures/quantisation_profiles.png
+	cp runs/quantisation/reconstruction.png docs/figures/quantisation_reconstruction.png
 
 lint: $(READY)
 	$(BIN)/ruff check .

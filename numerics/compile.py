@@ -11,6 +11,7 @@ import numpy as np
 import sympy
 
 from theory import Activation, InputError
+from theory.activations import r as radius
 from theory.arguments import one_of
 from theory.evaluation import Operations, Program
 
@@ -78,6 +79,8 @@ def _compiled_activation(activation: Activation, backend: str) -> Callable[[Any]
         activation.expr, activation.z, *[r.symbol for r in activation.reductions], backend=backend
     )
 
+    slope = _slope_at_origin(activation) if backend == "torch" else None
+
     def evaluate(x: Any) -> Any:
         if backend == "numpy":
             x = np.asarray(x, dtype=np.result_type(x, np.float32))
@@ -85,12 +88,31 @@ def _compiled_activation(activation: Activation, backend: str) -> Callable[[Any]
         for reduction, summand in zip(activation.reductions, summands, strict=True):
             found.append(reducers[reduction.operation](summand(x, *found)) + 0 * x)
         if backend == "torch" and activation.profile is not None:
-            # rho(r)/r has no gradient at r = 0, and autograd carries its NaN through the branch that is not taken.
-            at_origin = found[0] == 0
-            return final(x, found[0].masked_fill(at_origin, 1.0)).masked_fill(at_origin, 0.0)
+            # rho(r)/r has no gradient at r = 0, where autograd carries its NaN through the branch not taken, and its
+            # derivative overflows where r^2 vanishes: there f(x) is rho'(0) x to rounding.
+            at_origin = found[0] == 0 if slope is None else found[0] < _smallest_radius(found[0])
+            away = final(x, found[0].masked_fill(at_origin, 1.0))
+            return away.where(~at_origin, x * slope) if slope else away.masked_fill(at_origin, 0.0)
         return final(x, *found)
 
     return evaluate
+
+
+def _slope_at_origin(activation: Activation) -> float | None:
+    """rho'(0) of an isotropic map, its derivative at the origin; None where rho(r)/r has no finite limit."""
+    if activation.profile is None:
+        return None
+    near, nearer = (
+        sympy.N((activation.profile / radius).subs(radius, sympy.Rational(1, 10**digits)), 40) for digits in (60, 90)
+    )
+    settled = near.is_Number and nearer.is_Number and abs(near - nearer) <= 1e-12 * (1 + abs(near))
+    return float(nearer) if settled else None
+
+
+def _smallest_radius(r: Any) -> float:
+    import torch
+
+    return float(torch.finfo(r.dtype).tiny ** 0.4)
 
 
 def _mpmath_activation(activation: Activation) -> Callable[[Any], Any]:
@@ -276,7 +298,10 @@ def _norm_numpy(v: np.ndarray) -> np.ndarray:
 def _norm_torch(v: Any) -> Any:
     import torch
 
-    return torch.linalg.vector_norm(v, dim=-1, keepdim=True)
+    # The largest entry is divided out: squares of float32 overflow from 2e19 and vanish below 1e-23.
+    scale = v.detach().abs().amax(-1, keepdim=True)
+    scale = scale.masked_fill((scale == 0) | ~scale.isfinite(), 1.0)
+    return scale * torch.linalg.vector_norm(v / scale, dim=-1, keepdim=True)
 
 
 _ARITHMETIC: Mapping[str, Callable[..., Any]] = {

@@ -21,7 +21,7 @@ CONTRACT = {
     },
     verify: {
         "Protocol", "Verdict", "assert_equivariance", "check_bound", "check_equivariance",
-        "feature_dimensionality", "train",
+        "feature_dimensionality", "privileged_plane_projection", "rotation_test", "spotlight_resonance", "train",
     },
 }  # fmt: skip
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from verify.campaign import Campaign, attack_bounds
     from verify.geometry.dimensionality import feature_dimensionality
     from verify.grid.atlas import atlas
+    from verify.quantisation.modules import activation_module
+    from verify.quantisation.plane_projection import privileged_plane_projection
+    from verify.quantisation.rotation_test import rotation_test
+    from verify.quantisation.spotlight import spotlight_resonance
+    from verify.quantisation.tensors import load_activations, record_activations
     from verify.sweeps.sweep import sweep
     from verify.symmetry import assert_equivariance, check_equivariance
     from verify.training import CircleFeatures, FeatureSets, Network, Protocol, train
@@ -27,6 +32,7 @@ _HOMES = {
     "NetworkAudit": "verify.audit.network",
     "Protocol": "verify.training",
     "Verdict": "verify.verdicts",
+    "activation_module": "verify.quantisation.modules",
     "assert_equivariance": "verify.symmetry",
     "atlas": "verify.grid.atlas",
     "attack_bounds": "verify.campaign",
@@ -35,6 +41,11 @@ _HOMES = {
     "check_equivariance": "verify.symmetry",
     "feature_dimensionality": "verify.geometry.dimensionality",
     "sweep": "verify.sweeps.sweep",
+    "load_activations": "verify.quantisation.tensors",
+    "privileged_plane_projection": "verify.quantisation.plane_projection",
+    "record_activations": "verify.quantisation.tensors",
+    "rotation_test": "verify.quantisation.rotation_test",
+    "spotlight_resonance": "verify.quantisation.spotlight",
     "train": "verify.training",
 }
 _MODULES = ("plots", "strategies")
@@ -47,6 +58,7 @@ __all__ = [
     "NetworkAudit",
     "Protocol",
     "Verdict",
+    "activation_module",
     "assert_equivariance",
     "atlas",
     "attack_bounds",
@@ -54,6 +66,11 @@ __all__ = [
     "check_bound",
     "check_equivariance",
     "feature_dimensionality",
+    "load_activations",
+    "privileged_plane_projection",
+    "record_activations",
+    "rotation_test",
+    "spotlight_resonance",
     "sweep",
     "train",
 ]

@@ -54,6 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_phase(commands)
     _add_scaling(commands)
     _add_gallery(commands)
+    _add_quantisation(commands)
+    _add_resonance(commands)
     _add_report(commands)
     return parser
 
@@ -421,6 +423,55 @@ def _add_gallery(commands: Any) -> None:
     parser.add_argument("--only", metavar="A,B,...", help="names of experiments and pictures (default all)")
     parser.add_argument("--quick", action="store_true", help="quick experiments, to see that it works")
     parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+
+
+def _add_quantisation(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "quantisation",
+        "train one autoencoder with many activations and test which directions each makes special",
+        [
+            "--quick                                  # 3 seeds, about a minute",
+            "--full --out runs/quantisation           # 2 data sets, 2 optimisers, 10 seeds; resumes where it stopped",
+            "--data train-images-idx3-ubyte.gz --activations tanh,isotropic:tanh",
+            "--power                                  # how often each statistic finds a special frame",
+        ],
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="3 seeds and short training")
+    size.add_argument("--full", action="store_true", help="digits and sphere, SGD and Adam, 10 seeds")
+    parser.add_argument(
+        "--data", metavar="D,...", help="digits, sphere, manifold, or files (idx, .npy, .safetensors); default digits"
+    )
+    parser.add_argument("--activations", metavar="A,B,...", help="default: five elementwise, five isotropic")
+    parser.add_argument("--optimisers", metavar="O,...", help="sgd, adam (default sgd)")
+    parser.add_argument("--widths", metavar="W,...", help="hidden widths, the smallest latent (default 32,12,32)")
+    parser.add_argument("--seeds", type=int, help="networks per setting (default 10)")
+    parser.add_argument("--steps", type=int, help="optimiser steps (default 3000)")
+    parser.add_argument("--rotations", type=int, help="random rotations per test (default 9999)")
+    parser.add_argument("--power", action="store_true", help="only measure the power of the statistics")
+    parser.add_argument(
+        "--out", default="quantisation", metavar="DIR", help="folder of the page (default quantisation)"
+    )
+
+
+def _add_resonance(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "resonance",
+        "test whether a frame of directions is special for the activations of a file",
+        [
+            "activations.npy",
+            "model.safetensors --key layer.3 --frame directions.npy --out page",
+            "activations.npy --epsilon 0.9 --rotations 1999 --json",
+        ],
+    )
+    parser.add_argument("file", metavar="FILE", help="activations of shape (N, d): .npy or .safetensors")
+    parser.add_argument("--key", metavar="NAME", help="which tensor of a .safetensors file")
+    parser.add_argument("--frame", metavar="FILE", help="directions, one per row (default: the standard basis)")
+    parser.add_argument("--epsilon", type=float, default=0.6, help="cosine of the cone's half-angle (default 0.6)")
+    parser.add_argument("--rotations", type=int, default=9999, help="random rotations of the frame (default 9999)")
+    parser.add_argument("--out", metavar="DIR", help="also write a page, its figure and its data there")
 
 
 def _add_report(commands: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from theory import InputError
@@ -136,9 +137,29 @@ def _scaling(work: Path, workers: int, progress: Progress) -> bytes:
     return as_png(scaling_figure([studies[:3], studies[3:6], studies[6:]]), dpi=100)
 
 
+@cache
+def _quantisation_folder(folder: Path) -> Path:
+    from verify.cli import build_parser
+    from verify.commands import quantisation
+
+    quantisation.run(build_parser().parse_args(["quantisation", "--full", "--out", str(folder)]))
+    return folder
+
+
+def _quantisation(picture: str) -> Callable[[Path, int, Progress], bytes]:
+    def draw(work: Path, workers: int, progress: Progress) -> bytes:
+        return (_quantisation_folder(work.parent / "quantisation") / f"{picture}.png").read_bytes()
+
+    return draw
+
+
 PICTURES: dict[str, Callable[[Path, int, Progress], bytes]] = {
     "loss_per_density": _loss_per_density,
     "phase_diagram": _phase_diagram,
     "atlas": _atlas,
     "scaling": _scaling,
+    "quantisation_marks": _quantisation("marks_digits_sgd"),
+    "quantisation_marks_sphere": _quantisation("marks_sphere_sgd"),
+    "quantisation_profiles": _quantisation("profiles_digits"),
+    "quantisation_reconstruction": _quantisation("reconstruction"),
 }

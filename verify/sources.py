@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-__all__ = ["digest_of_sources"]
+__all__ = ["digest_of_files", "digest_of_sources"]
 
 
 @cache
@@ -19,6 +19,16 @@ def digest_of_sources(packages: tuple[str, ...], leave_out: tuple[str, ...] = ()
         for path in sorted(_files(root / package, (".py", ".json"))):
             if not set(leave_out) & set(path.relative_to(root).parts):
                 digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def digest_of_files(names: tuple[str, ...]) -> str:
+    """A digest of single files, named from the folder that holds the packages."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update((root / name).read_bytes())
     return digest.hexdigest()
 
 

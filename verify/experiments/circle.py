@@ -75,8 +75,8 @@ def relative_loss(cell: xarray.Dataset, scale: float) -> np.ndarray:
     from theory import ToyModel
 
     inputs = CircleFeatures(cell.sizes["feature"], scale)
-    X, weights = held_out_rows(ToyModel(inputs.n_features, 1, "relu", density=1), inputs)
-    energy = float(weights @ (X**2).sum(axis=1))
+    rows = held_out_rows(ToyModel(inputs.n_features, 1, "relu", density=1), inputs)
+    energy = float(rows.weights @ (rows.X**2).sum(axis=1))
     return np.asarray(cell["loss"].values[~cell["diverged"].values]) / energy
 
 

@@ -38,14 +38,31 @@ def test_forward_pass_against_a_plain_loop(n, tied, hidden):
             np.testing.assert_allclose(found[g, :, s].numpy(), expected, rtol=1e-12, atol=1e-14)
 
 
-def test_the_sampled_loss_agrees_with_quadrature():
-    model = ToyModel(6, 2, "gelu", density=0.1, importance=[1, 2, 3, 1, 1, 1], bias=True)
+@pytest.mark.parametrize("name", ["gelu", "relu"])
+@pytest.mark.parametrize("p", [0.1, 0.01, 1e-5])
+def test_the_sampled_loss_agrees_with_quadrature(name, p):
+    # Sparse inputs leave little to the sample: what remains of a kink under the rules must be in the interval too.
+    model = ToyModel(6, 2, name, density=p, importance=[1, 2, 3, 1, 1, 1], bias=True)
     rng = np.random.default_rng(1)
-    W, b = rng.normal(size=(4, 2, 6)), rng.normal(size=(4, 6))
-    losses, errors = sampled_losses(model, *held_out_rows(model, None), W, b, None, Network())
+    W, b = 0.8 * rng.normal(size=(4, 2, 6)), 0.2 * rng.normal(size=(4, 6))
+    losses, errors = sampled_losses(model, held_out_rows(model, None), W, b, None, Network())
     for k in range(4):
-        exact = numerics.expected_loss(model, W[k], b[k]).value
-        assert abs(losses[k] - exact) < 2 * errors[k] < 0.02 * exact
+        exact = numerics.expected_loss(model, W[k], b[k], rtol=1e-6)
+        assert abs(losses[k] - exact.value) < 2 * errors[k] + exact.error
+        assert errors[k] < 0.02 * exact.value
+
+
+@pytest.mark.parametrize("p", [0, 1e-200, 1e-9, 0.3, 1])
+@pytest.mark.parametrize("law", ["uniform", "binary"])
+def test_held_out_weights_add_up_at_every_density(p, law):
+    rows = held_out_rows(ToyModel(3, 2, "relu", density=p, law=law), None, count=50)
+    alone = rows.feature >= 0
+    for weights in (rows.weights, rows.coarse):
+        assert weights.sum() == pytest.approx(1, rel=1e-12)
+        assert weights[alone].sum() == pytest.approx(3 * p * (1 - p) ** 2, rel=1e-12)
+    assert (np.count_nonzero(rows.X[alone], axis=1) == 1).all()
+    assert (rows.X[alone, rows.feature[alone]] > 0).all()
+    assert (np.count_nonzero(rows.X[-rows.sampled :], axis=1) >= 2).all() == (p > 1e-100)
 
 
 def test_population_gradients_find_what_samples_find():

@@ -16,7 +16,7 @@ from verify.training.rows import one_active_rows, two_or_more_active
 __all__ = ["HeldOutRows", "held_out_rows", "population_losses", "sampled_losses"]
 
 TEST_ROWS = 2**15
-# Rules for one active feature: a kink inside the interval leaves an error of about 1/order**2, so two orders are compared.
+# Rules for one active feature: a kink leaves an error of about 1/order**2, so two orders are compared.
 _FINE, _COARSE = 64, 32
 # Numbers in one intermediate array.
 _LARGEST = 4_000_000
@@ -62,7 +62,7 @@ def population_losses(
 
 
 def held_out_rows(model: ToyModel, inputs: Inputs | None, count: int = TEST_ROWS) -> HeldOutRows:
-    """Rows no training has seen, always the same for one law: `count` sampled ones, and rules for at most one active."""
+    """Rows no training has seen, always the same for one law: `count` sampled, and rules for one active feature."""
     key = ["test", inputs.to_json()] if inputs else ["test", [str(p) for p in model.densities], model.law.label]
     rng = np.random.default_rng(seed_sequence(key))
     if inputs is not None:

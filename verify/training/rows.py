@@ -73,9 +73,7 @@ def stratified_rows(model: ToyModel, count: int, rng: np.random.Generator) -> tu
     return X, np.concatenate([[np.prod(1 - densities)], weights, np.full(count, chance / count)])
 
 
-def one_active_rows(
-    densities: np.ndarray, law: FeatureLaw, order: int = RULE_ORDER
-) -> tuple[np.ndarray, np.ndarray]:
+def one_active_rows(densities: np.ndarray, law: FeatureLaw, order: int = RULE_ORDER) -> tuple[np.ndarray, np.ndarray]:
     """Every feature alone at every node of the rule of the law, with its probability: shapes (n R, n) and (n R,)."""
     nodes, weights = law_rule(law, order)
     n = len(densities)

@@ -11,6 +11,7 @@ import numerics
 from numerics import compile_activation
 from theory import InputError, ToyModel, activation
 from verify import CircleFeatures, FeatureSets, Network, Protocol, train
+from verify.training.engine import _checkpoint_steps, _start
 from verify.training.evaluation import held_out_rows, sampled_losses
 from verify.training.network import reconstruct
 
@@ -105,7 +106,7 @@ def test_an_activation_in_the_hidden_layer_changes_the_network():
     assert (runs.loss_error > 0).all()
     # Two of four quadrants of the hidden plane are gone, so it can only be worse.
     assert float(runs.loss.min()) > float(plain.loss.min())
-    assert "Max" in json.loads(runs.network)["hidden_activation"]
+    assert json.loads(runs.network)["hidden_activation"] == ["Max(0, z)"]
 
 
 @pytest.mark.parametrize("kind", ["correlated", "anticorrelated"])
@@ -167,8 +168,30 @@ def test_checkpoints_hold_the_way_from_start_to_end():
     assert runs.checkpoint.values[0] == 0
     assert runs.checkpoint.values[-1] == 100
     assert runs.W_checkpoint.dims == ("model", "seed", "checkpoint", "hidden", "feature")
+    assert runs.sizes["checkpoint"] == 7
     np.testing.assert_array_equal(runs.W_checkpoint[:, :, -1], runs.W)
+    np.testing.assert_array_equal(
+        runs.W_checkpoint[1, 1, 0, :1, :3],
+        _start(ToyModel(3, 1, "relu", density=0.1), 1, Protocol(), "start").astype("f4"),
+    )
     assert np.abs(runs.W_checkpoint[0, 0, 0] - runs.W[0, 0]).max() > 0.1
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_so_many_checkpoints_besides_the_last(count):
+    steps = _checkpoint_steps(Protocol(steps=1000, checkpoints=count))
+    assert (steps[0], steps[-1], len(steps)) == (0, 1000, count + 1)
+
+
+def test_networks_are_told_apart_by_the_sums_inside_an_activation():
+    names = ["relu", "softmax", "isotropic:tanh"]
+    assert len({Network(hidden_activation=name).to_json() for name in names}) == 3
+    assert "S=sum" in Network(hidden_activation="softmax").to_json()
+
+
+def test_diverging_population_training_is_reported():
+    wild = Protocol(data="population", optimiser="sgd", learning_rate=1e4, steps=30)
+    assert train(ToyModel(3, 2, "power:3", density=0.5), 2, wild).diverged.all()
 
 
 @pytest.mark.parametrize(

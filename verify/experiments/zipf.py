@@ -90,7 +90,7 @@ def _claims(runs: xarray.Dataset) -> list[Verdict]:
                 best = _best(runs.sel(activation=name, s=s, bias=has_bias))
                 steps += [(str(name), float(s), has_bias, int(m), float(b / a))
                           for m, (a, b) in zip(hidden[1:], pairwise(best), strict=True)]  # fmt: skip
-    rising = [step for step in steps if step[-1] > 1.001]
+    rising = [step for step in steps if not step[-1] <= 1.001]
     found = [
         claim(
             "More hidden dimensions never hurt",

@@ -186,7 +186,8 @@ def collect(grid: Grid, results: Mapping[str, Mapping[str, np.ndarray]]) -> xarr
             values = np.full((*grid.shape, max(map(len, steps))), np.nan)
             for cell, result in zip(cells, first, strict=True):
                 part = result.get(name, np.empty(0))
-                values[(*cell.place, slice(len(part)))] = part
+                index = (*cell.place, slice(len(part)))
+                values[index] = part
             variables[f"{name}_of_cell"] = ((*axes, name), values)
     about = {"fixed": dict(grid.fixed), "axes": {name: list(values) for name, values in grid.axes.items()}}
     return xarray.Dataset(

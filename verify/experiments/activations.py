@@ -168,13 +168,18 @@ def _claims(main: xarray.Dataset, other: xarray.Dataset) -> list[Verdict]:
         )
     )
     per_dimension = {a: interval(1 / _at(main, a, sparse, dimensions_per_feature)) for a in ("relu", "sigmoid", "solu")}
+    held = [float(counts(a, sparse).mean()) for a in per_dimension]
     found.append(
         claim(
             "1/D* counts features per dimension",
-            all(abs(v[0] / (counts(a, sparse).mean() / M) - 1) <= 0.1 for a, v in per_dimension.items()),
+            all(
+                shown > 0 and abs(M * v[0] - shown) <= 0.1 * shown
+                for v, shown in zip(per_dimension.values(), held, strict=True)
+            ),
             f"no more than n/m = {N / M:g} are possible; 1/D* at p = {sparse:g}: "
             + ", ".join(
-                f"{a} {_range(v)} ({counts(a, sparse).mean() / M:.3g} represented)" for a, v in per_dimension.items()
+                f"{a} {_range(v)} ({shown / M:.3g} represented)"
+                for (a, v), shown in zip(per_dimension.items(), held, strict=True)
             )
             + ": it measures norms as much as numbers",
             **per_dimension,

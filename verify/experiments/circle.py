@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from theory import ToyModel
 from verify.experiments.base import Experiment, Outcome, Run, Table, claim, interval, shown_interval
 from verify.geometry.clusters import discretisation_index, effective_clusters, neighbour_share
 from verify.training.evaluation import held_out_rows
@@ -72,12 +74,14 @@ def index_of(cell: xarray.Dataset) -> np.ndarray:
 
 def relative_loss(cell: xarray.Dataset, scale: float) -> np.ndarray:
     """Loss over that of predicting 0, on the same test rows, for every seed that did not diverge."""
-    from theory import ToyModel
+    return np.asarray(cell["loss"].values[~cell["diverged"].values]) / _energy(cell.sizes["feature"], scale)
 
-    inputs = CircleFeatures(cell.sizes["feature"], scale)
-    rows = held_out_rows(ToyModel(inputs.n_features, 1, "relu", density=1), inputs)
-    energy = float(rows.weights @ (rows.X**2).sum(axis=1))
-    return np.asarray(cell["loss"].values[~cell["diverged"].values]) / energy
+
+@cache
+def _energy(n_features: int, scale: float) -> float:
+    inputs = CircleFeatures(n_features, scale)
+    rows = held_out_rows(ToyModel(n_features, 1, "relu", density=1), inputs)
+    return float(rows.weights @ (rows.X**2).sum(axis=1))
 
 
 def _lower(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -88,7 +89,11 @@ def sweep(
     for cell in found.cells:
         check_variant([cell.model], cell.protocol, cell.network, cell.inputs)
     kept = None if store is None else UnitStore(Path(store))
-    results: Results = {} if kept is None else dict(kept.read())
+    results: Results = {}
+    if kept is not None:
+        # A folder that cannot be written is found out before hours of work.
+        kept.folder.mkdir(parents=True, exist_ok=True)
+        results = dict(kept.read())
     report = progress or (lambda done, total, text: None)
     units = units_of(found.cells, {cell.key for cell in found.cells} - set(results))
     report(0, len(units), "")
@@ -118,6 +123,9 @@ def _executor(given: Executor | None, workers: int, scheduler: str | None) -> It
             raise InputError(
                 f"scheduler={scheduler!r} needs Dask: pip install 'superposition-theory[sweeps]', or leave it out"
             ) from None
+        # A bad address leaves a client behind that complains when it is collected.
+        if not re.search(r".:\d+$", scheduler):
+            raise InputError(f"scheduler={scheduler!r} must be an address with a port, such as tcp://127.0.0.1:8786")
         try:
             client = Client(scheduler, timeout=5, set_as_default=False)
         except (OSError, ValueError) as problem:

@@ -159,6 +159,13 @@ def test_nothing_is_computed_of_a_grid_with_an_impossible_cell(tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_cannot_be_written_is_found_out_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("verify.sweeps.sweep.compute", None)
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OSError, match="taken"):
+        sweep(TINY, store=tmp_path / "taken")
+
+
 class _DyingPool(ThreadPoolExecutor):
     def submit(self, *work):
         future = Future()
@@ -223,6 +230,7 @@ def test_diverged_seeds_are_reported():
         ({"workers": 0}, "workers"),
         ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "one of them"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "cannot be reached"),
+        ({"scheduler": "nowhere"}, "port"),
     ],
 )
 def test_bad_options(options, message):

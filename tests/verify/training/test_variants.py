@@ -177,6 +177,23 @@ def test_checkpoints_hold_the_way_from_start_to_end():
     assert np.abs(runs.W_checkpoint[0, 0, 0] - runs.W[0, 0]).max() > 0.1
 
 
+@pytest.mark.parametrize("inputs", [None, FeatureSets(2, 2, 0.3)])
+def test_what_gradients_are_taken_of(inputs):
+    # One step of plain gradient descent is proportional to the scale of the objective.
+    model = ToyModel(4, 2, "relu", density=0.3, importance=[1, 2, 3, 4])
+    step = {}
+    for reduction in ("sum", "mean", "relative"):
+        protocol = Protocol(
+            optimiser="sgd", momentum=0.0, steps=1, data="minibatch", rows=64, reduction=reduction, learning_rate=0.01,
+            dtype="float64", checkpoints=1,
+        )  # fmt: skip
+        runs = train(model, 1, protocol, inputs=inputs)
+        step[reduction] = (runs.W - runs.W_checkpoint.isel(checkpoint=0)).values
+    np.testing.assert_allclose(step["mean"], step["sum"] / 4, rtol=1e-9)
+    predicting_zero = (1 + 2 + 3 + 4) * 0.3 / 3
+    np.testing.assert_allclose(step["relative"], step["sum"] / predicting_zero, rtol=1e-9 if inputs is None else 0.06)
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_so_many_checkpoints_besides_the_last(count):
     steps = _checkpoint_steps(Protocol(steps=1000, checkpoints=count))

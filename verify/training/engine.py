@@ -223,7 +223,8 @@ class _Run:
             [*parameters, self.b] if any(model.bias for model in self.models) else parameters, protocol
         )
         objective = self._population() if protocol.data == "population" else self._sampled()
-        plain = lambda value: value.detach().double().cpu().numpy()  # noqa: E731
+        # A copy: in float64 on the CPU the array would share the memory that the optimiser goes on writing to.
+        plain = lambda value: np.array(value.detach().double().cpu().numpy())  # noqa: E731
         losses: list[Any] = []
         snapshots: list[Any] = []
         with torch.enable_grad(), _threads(rows * columns * self.n * (protocol.rows + self.n)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray
 
-from verify.experiments import activations, basics, circle, correlations, pentagon
+from verify.experiments import activations, basics, circle, correlations, pentagon, zipf
 
 N, SCALES = 90, [1.0, 0.02]
 
@@ -73,6 +73,27 @@ def test_pairs_of_sets():
     assert not correlations._mostly(np.array([True] * 7 + [False] * 3))
     assert correlations._mostly(np.zeros(0, bool)) is None
     assert "0" in correlations._share(np.zeros(0, bool))
+
+
+def test_zipf():
+    assert zipf._all_positive([(0.3, 0.1), (0.2, 0.1)])
+    assert zipf._all_positive([(0.3, 0.1), (0.2, 0.3)]) is None
+    assert zipf._all_positive([(0.3, 0.1), (-0.2, 0.1)]) is False
+    assert zipf._all_positive([]) is None
+    hidden = np.array([1, 2, 4])
+    loss = np.array([hidden**-0.5, hidden**-1.0])[:, None, None, :, None] * np.ones((2, 1, 2, 3, 2))
+    data = xarray.Dataset(
+        {"loss": (("activation", "s", "bias", "n_hidden", "seed"), loss)},
+        coords={"activation": ["linear", "relu"], "s": [1.5], "bias": [False, True], "n_hidden": hidden},
+    )
+    assert [v.status for v in zipf._claims(data)] == ["supported", "supported"]
+    assert [v.status for v in zipf._claims(data.assign(loss=data["loss"][::-1].values + 0 * data["loss"]))] == [
+        "supported",
+        "refuted",
+    ]
+    # Losses that rise, and losses that are not there, are no support.
+    assert zipf._claims(data.assign(loss=1 / data["loss"]))[0].status == "refuted"
+    assert zipf._claims(data.where(data["n_hidden"] < 4))[0].status == "refuted"
 
 
 def test_pentagon_norms_and_pairs():

@@ -93,6 +93,11 @@ def test_untied_weights_are_trained_apart():
     assert runs.V.dims == ("model", "seed", "feature", "hidden")
     W, V = runs.W.values[0], runs.V.values[0]
     assert np.abs(V - W.transpose(0, 2, 1)).max() > 0.05
+    # Both matrices have a start of their own.
+    begun = train(
+        ToyModel(4, 2, "linear", density=0.5), 1, Protocol(steps=1, learning_rate=1e-9), network=Network(False)
+    )
+    assert np.abs(begun.V.values[0, 0] - begun.W.values[0, 0].T).max() > 0.1
     # Untied linear networks reach the same principal components.
     tied = train(ToyModel(4, 2, "linear", density=0.5), 3, Protocol(steps=300))
     assert float(runs.loss.min()) == pytest.approx(float(tied.loss.min()), rel=0.02)
@@ -189,9 +194,18 @@ def test_what_gradients_are_taken_of(inputs):
         )  # fmt: skip
         runs = train(model, 1, protocol, inputs=inputs)
         step[reduction] = (runs.W - runs.W_checkpoint.isel(checkpoint=0)).values
+    assert np.abs(step["sum"]).max() > 1e-3
     np.testing.assert_allclose(step["mean"], step["sum"] / 4, rtol=1e-9)
     predicting_zero = (1 + 2 + 3 + 4) * 0.3 / 3
     np.testing.assert_allclose(step["relative"], step["sum"] / predicting_zero, rtol=1e-9 if inputs is None else 0.06)
+
+
+@pytest.mark.parametrize("setting", [{"dtype": "float64"}, {"data": "population"}])
+def test_checkpoints_in_double_precision_are_not_overwritten(setting):
+    model = ToyModel(4, 2, "relu", density=0.1)
+    runs = train(model, 1, Protocol(steps=30, checkpoints=3, **setting))
+    np.testing.assert_allclose(runs.W_checkpoint[0, 0, 0], _start(model, 0, Protocol(), "start"), rtol=1e-12)
+    assert np.abs(np.diff(runs.W_checkpoint[0, 0], axis=0)).max(axis=(1, 2)).min() > 1e-3
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -57,6 +57,7 @@ def gallery(
             write_bytes_atomically(path, PICTURES[name](work / name, workers, step))
             written.append(path)
         else:
+            replace_section((docs / PAGE).read_text(encoding="utf-8"), f"experiment {name}", "", str(docs / PAGE))
             outcome = load(name).perform(Run(size, work / "experiments" / name, workers, step))
             written += _experiment(docs, name, outcome)
     report(1, 1, "done")

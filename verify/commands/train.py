@@ -10,6 +10,7 @@ import numpy as np
 
 import theory
 from theory import InputError
+from theory.storage import write_bytes_atomically
 from verify.commands.bounds import best_value
 from verify.commands.output import Output, progress_bar
 from verify.commands.setting import model_of
@@ -27,6 +28,11 @@ def run(arguments: argparse.Namespace) -> Output:
     model = model_of(arguments, arguments.features, arguments.hidden, arguments.bias)
     if arguments.seeds < 1:
         raise InputError(f"--seeds {arguments.seeds} must be at least 1")
+    path = None if arguments.dataset is None else Path(arguments.dataset)
+    if path is not None:
+        if path.is_dir():
+            raise InputError(f"--out {arguments.dataset} is a folder; name a file, such as {path / 'runs.nc'}")
+        path.parent.mkdir(parents=True, exist_ok=True)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     protocol = Protocol() if arguments.steps is None else Protocol(steps=arguments.steps)
     with progress_bar() as report_progress:
@@ -60,11 +66,7 @@ def run(arguments: argparse.Namespace) -> Output:
     ):
         lines.append(f"  {label:26s} {'—' if value is None else number(value)}")
     lines.append(f"  {'within 1 % of best known':26s} {place.success_rate:.0%}")
-    if arguments.dataset:
-        path = Path(arguments.dataset)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        dataset.to_netcdf(partial, engine="scipy")
-        partial.replace(path)
+    if path is not None:
+        write_bytes_atomically(path, bytes(dataset.to_netcdf(engine="scipy")))
         lines.append(f"  weights and losses in {path}")
     return Output("\n".join(lines), data)

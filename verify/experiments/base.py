@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-__all__ = ["SIZES", "Experiment", "Outcome", "Run", "Table", "claim", "interval", "shown_interval"]
+__all__ = ["SIZES", "Experiment", "Outcome", "Run", "Table", "claim", "good_seeds", "interval", "shown_interval"]
 
 SIZES = ("quick", "standard", "full")
 Progress = Callable[[float, float, str], None]
@@ -74,7 +74,7 @@ class Table:
         """For a page of the docs."""
         numeric = [all(_is_number(row[j]) for row in self.rows) for j in range(len(self.header))]
         rule = "|" + "|".join("--:" if right else "---" for right in numeric) + "|"
-        lines = ["| " + " | ".join(map(_shown, row)) + " |" for row in (self.header, *self.rows)]
+        lines = [_markdown_row(row) for row in (self.header, *self.rows)]
         return "\n".join([f"**{self.title}**", "", lines[0], rule, *lines[1:]])
 
 
@@ -107,7 +107,7 @@ class Outcome:
         for table in self.tables:
             lines += ["", table.to_markdown()]
         lines += ["", "| claim | verdict | measured |", "|---|---|---|"]
-        lines += [f"| {v.statement} | {v.status} | {v.reason} |" for v in self.claims]
+        lines += [_markdown_row((v.statement, v.status, v.reason)) for v in self.claims]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -194,6 +194,20 @@ def shown_interval(values: Any, percent: bool = False) -> str:
     return show(mean) if high - low < 1e-9 else f"{show(mean)} [{show(low)}, {show(high)}]"
 
 
+def good_seeds(cell: xarray.Dataset) -> np.ndarray:
+    """Weights of the seeds within 1 % of the best known loss, or of the best seed where none is: shape (kept, m, n).
+
+    Raises:
+        InputError: every seed diverged.
+    """
+    losses = np.where(cell["diverged"].values, np.inf, cell["loss"].values)
+    best = losses.min()
+    if not np.isfinite(best):
+        raise InputError("every seed of a cell diverged; nothing can be measured on it")
+    kept = cell["reached"].values.astype(bool) if "reached" in cell else losses <= 1.01 * best
+    return np.asarray(cell["W"].values[kept if kept.any() else losses == best])
+
+
 def claim(statement: str, holds: bool | None, measured: str, **evidence: Any) -> Verdict:
     """The verdict on a verbal claim: supported, refuted (by float evidence), or undecided where `holds` is None."""
     status = "undecided" if holds is None else "supported" if holds else "refuted"
@@ -208,6 +222,11 @@ def _shown(value: Any) -> str:
     if not _is_number(value):
         return str(value)
     return "—" if not np.isfinite(value) else f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _markdown_row(row: Sequence[Any]) -> str:
+    # A bare | would end the cell.
+    return "| " + " | ".join(_shown(entry).replace("|", r"\|") for entry in row) + " |"
 
 
 def _plain(value: Any) -> Any:

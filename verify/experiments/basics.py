@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from verify.experiments.base import Experiment, Outcome, Run, Table, claim, shown_interval
-from verify.geometry.superposition import antipodal_pairs, represented_features
+from verify.experiments.base import Experiment, Outcome, Run, Table, claim, good_seeds, shown_interval
+from verify.geometry.superposition import antipodal_pairs, overlapping_pairs, represented_features, represents_first
 from verify.verdicts import Verdict
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["EXPERIMENT", "monosemantic_neurons"]
+__all__ = ["EXPERIMENT", "monosemantic_neurons", "polysemantic_neurons"]
 
 DENSITIES = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003]
+# Squared weight up to which a hidden neuron does nothing.
+_DEAD = 1e-6
 PRIVILEGED_DENSITIES = [0.7, 0.3, 0.15, 0.1, 0.06, 0.03]
 
 
@@ -24,7 +26,12 @@ def monosemantic_neurons(W: np.ndarray, share: float = 0.9) -> np.ndarray:
     """How many hidden neurons give at least `share` of their squared weight to one feature: W of shape (..., m, n)."""
     energy = W**2
     total = energy.sum(axis=-1)
-    return ((energy.max(axis=-1) >= share * total) & (total > 1e-6)).sum(axis=-1)
+    return ((energy.max(axis=-1) >= share * total) & (total > _DEAD)).sum(axis=-1)
+
+
+def polysemantic_neurons(W: np.ndarray, share: float = 0.9) -> int:
+    """How many hidden neurons are neither dead nor monosemantic, for W of shape (m, n)."""
+    return int(((W**2).sum(axis=-1) > _DEAD).sum() - monosemantic_neurons(W, share))
 
 
 def run(how: Run) -> Outcome:
@@ -46,13 +53,13 @@ def run(how: Run) -> Outcome:
     for name in ("linear", "relu"):
         for p in DENSITIES:
             cell = small.sel(activation=name, density=p)
-            kept = cell["W"].values[cell["reached"].values]
-            best = cell["W"].values[int(np.nanargmin(cell["loss"].values))]
+            kept = good_seeds(cell)
+            best, b = _best(cell), cell["b"].values[int(np.nanargmin(cell["loss"].values))]
             norms = np.linalg.norm(best, axis=0)
             shown = norms > 0.5 * norms.max()
             rows.append(
                 (name, p, shown_interval(represented_features(kept)), shown_interval(antipodal_pairs(kept)),
-                 float(norms[shown].std() / norms[shown].mean()), float(cell["b"].values[0][~shown].mean())
+                 float(norms[shown].std() / norms[shown].mean()), float(b[~shown].mean())
                  if (~shown).any() else np.nan, p / 2, f"{float(cell['success_rate']):.0%}")
             )  # fmt: skip
     header = (
@@ -63,7 +70,7 @@ def run(how: Run) -> Outcome:
     for p in PRIVILEGED_DENSITIES:
         W = _best(privileged.sel(density=p))
         single = int(monosemantic_neurons(W))
-        neurons.append((p, int(represented_features(W)), single, len(W) - single))
+        neurons.append((p, int(represented_features(W)), single, polysemantic_neurons(W)))
     protocol = [
         f"n = 20, m = 5, importance .7^i, uniform features, a bias; {seeds} seeds; Protocol().",
         "Privileged basis: relu(W^T relu(W x) + b), n = 10, m = 5, importance .75^i; best of "
@@ -85,16 +92,21 @@ def _best(cell: xarray.Dataset) -> np.ndarray:
 
 def _claims(small: xarray.Dataset, privileged: xarray.Dataset) -> list[Verdict]:
     m = small.sizes["hidden"]
-    kept = lambda name, p: _kept(small.sel(activation=name, density=p))  # noqa: E731
-    linear = [bool((represented_features(kept("linear", p)) == m).all()) for p in DENSITIES]
-    top = [bool((_shown(kept("linear", p)).sum(axis=0)[m:] == 0).all()) for p in DENSITIES]
+    kept = lambda name, p: good_seeds(small.sel(activation=name, density=p))  # noqa: E731
+    linear = [bool(represents_first(kept("linear", p), m).all()) for p in DENSITIES]
+    dense_relu = represents_first(kept("relu", DENSITIES[0]), m)
     found = [
         claim(
-            "A linear model represents the m most important features, at every density",
-            all(linear) and all(top),
-            f"{sum(a and b for a, b in zip(linear, top, strict=True))} of {len(DENSITIES)} densities, every seed that "
-            "reached the best known loss",
-        )
+            "A linear model represents the m most important features, orthogonally, at every density",
+            all(linear),
+            f"{sum(linear)} of {len(DENSITIES)} densities, every seed that reached the best known loss",
+        ),
+        claim(
+            "Dense ReLU models do the same",
+            bool(dense_relu.all()),
+            f"{int(dense_relu.sum())} of {len(dense_relu)} seeds at p = {DENSITIES[0]:g}",
+        ),
+        _biases(small),
     ]
     counts = [float(represented_features(kept("relu", p)).mean()) for p in DENSITIES]
     grows = all(b >= a - 0.25 for a, b in pairwise(counts))
@@ -109,10 +121,11 @@ def _claims(small: xarray.Dataset, privileged: xarray.Dataset) -> list[Verdict]:
     found.append(
         claim(
             "Superposition begins with the less important features, as antipodal pairs",
-            None if first is None else first[1] > first[2],
+            None if first is None else first[1] > first[2] and first[3] == 0,
             "no superposition seen"
             if first is None
-            else f"at p = {first[0]:g} paired features have mean rank {first[1]:.3g}, others {first[2]:.3g}",
+            else f"at p = {first[0]:g} features in antipodal pairs have mean rank {first[1]:.3g}, others {first[2]:.3g}"
+            f"; {first[3]:g} pairs interfere otherwise",
         )
     )
     spread = {}
@@ -128,12 +141,14 @@ def _claims(small: xarray.Dataset, privileged: xarray.Dataset) -> list[Verdict]:
         )
     )
     mono = {p: int(monosemantic_neurons(_best(privileged.sel(density=p)))) for p in PRIVILEGED_DENSITIES}
+    poly = {p: polysemantic_neurons(_best(privileged.sel(density=p))) for p in PRIVILEGED_DENSITIES}
     dense, sparse = PRIVILEGED_DENSITIES[0], PRIVILEGED_DENSITIES[-1]
     found.append(
         claim(
             "With an activation in the hidden layer neurons are monosemantic when dense and share features when sparse",
-            mono[dense] == 5 and mono[sparse] < 5,
-            "monosemantic neurons of 5: " + ", ".join(f"{v} at p = {p:g}" for p, v in mono.items()),
+            mono[dense] == 5 and poly[sparse] >= 3,
+            "monosemantic and polysemantic neurons of 5: "
+            + ", ".join(f"{v} and {poly[p]} at p = {p:g}" for p, v in mono.items()),
         )
     )
     plain = _aligned(small.sel(activation="relu", density=1.0))
@@ -143,14 +158,25 @@ def _claims(small: xarray.Dataset, privileged: xarray.Dataset) -> list[Verdict]:
             "Only with an activation in the hidden layer do its axes mean something",
             inside > 0.9 and plain < 0.7,
             f"mean largest share of a represented feature on one hidden axis: {inside:.2f} with ReLU inside "
-            f"(p = {dense:g}), {plain:.2f} without (p = 1); a random direction in five dimensions has about .45",
+            f"(p = {dense:g}), {plain:.2f} without (p = 1); a random direction in five dimensions has about .55",
         )
     )
     return found
 
 
-def _kept(cell: xarray.Dataset) -> np.ndarray:
-    return np.asarray(cell["W"].values[cell["reached"].values])
+def _biases(small: xarray.Dataset) -> Verdict:
+    left_out, learned = [], []
+    for p in DENSITIES:
+        cell = small.sel(activation="linear", density=p)
+        shown, b = _shown(_best(cell)), cell["b"].values[int(np.nanargmin(cell["loss"].values))] / (p / 2)
+        left_out += list(b[~shown])
+        learned += list(b[shown])
+    return claim(
+        "A linear model gives features it leaves out their mean as bias, and those it represents none",
+        bool(left_out and learned) and max(np.abs(np.array(left_out) - 1)) < 0.2 and max(np.abs(learned)) < 0.1,
+        f"bias over E x = p/2: {min(left_out):.2f} to {max(left_out):.2f} for those left out, at most "
+        f"{max(np.abs(learned)):.2f} in size for those represented",
+    )
 
 
 def _shown(W: np.ndarray) -> np.ndarray:
@@ -158,17 +184,23 @@ def _shown(W: np.ndarray) -> np.ndarray:
     return np.asarray(norms > 0.5 * norms.max(axis=-1, keepdims=True))
 
 
-def _first_in_superposition(small: xarray.Dataset) -> tuple[float, float, float] | None:
-    """The largest density with antipodal pairs in the best seed: (p, mean rank in pairs, mean rank of the others)."""
+def _first_in_superposition(small: xarray.Dataset) -> tuple[float, float, float, float] | None:
+    """The largest density at which the best seed represents more features than dimensions.
+
+    Returns:
+        p, the mean rank of importance in antipodal pairs, that of the other represented features (NaN where there are
+        none), and the number of pairs that interfere without being antipodal.
+    """
     for p in DENSITIES:
         W = _best(small.sel(activation="relu", density=p))
         shown = _shown(W)
         unit = W / np.linalg.norm(W, axis=0)
         paired = ((unit.T @ unit) * np.outer(shown, shown) < -0.95).any(axis=1)
         alone = shown & ~paired
-        if paired.any() and alone.any():
+        if shown.sum() > len(W):
             rank = np.arange(1, len(paired) + 1)
-            return p, float(rank[paired].mean()), float(rank[alone].mean())
+            inside, outside = (float(rank[of].mean()) if of.any() else np.nan for of in (paired, alone))
+            return p, inside, outside, float(overlapping_pairs(W))
     return None
 
 

@@ -89,12 +89,12 @@ def _claims(runs: xarray.Dataset, D: np.ndarray, per_feature: np.ndarray, counts
     shown = "; ".join(f"{f} ({PLATEAUX[f]}) at p = {', '.join(f'{p:g}' for p in ps)}" for f, ps in lines.items() if ps)
     found = [
         claim(
-            "ReLU is sticky at 1/2: over a range of densities most represented features come in antipodal pairs",
-            bool(lines[Fraction(1, 2)]),
-            f"lines of feature dimensionality: {shown or 'none'}",
+            "ReLU is sticky at 1/2: over a range of densities features come in antipodal pairs",
+            len(lines[Fraction(1, 2)]) >= 2,
+            f"lines of feature dimensionality: {shown or 'none'}; a range: at two of the densities or more",
         ),
         claim(
-            "Feature dimensionalities of ReLU pile up at 3/4, 2/3, 2/5 and 3/8 as well",
+            "Feature dimensionalities of ReLU pile up at other fractions as well, at two or more of 3/4, 2/3, 2/5, 3/8",
             sum(bool(lines[f]) for f in (Fraction(3, 4), Fraction(2, 3), Fraction(2, 5), Fraction(3, 8))) >= 2,
             f"lines at {', '.join(str(f) for f, ps in lines.items() if ps) or 'no fraction'}",
         ),
@@ -107,9 +107,12 @@ def _claims(runs: xarray.Dataset, D: np.ndarray, per_feature: np.ndarray, counts
     ]
     found.append(
         claim(
-            "Only ReLU is sticky at 1/2", not others, "also: " + ", ".join(others) if others else "no other line at 1/2"
+            "Only ReLU is sticky at 1/2",
+            bool(lines[Fraction(1, 2)]) and not others,
+            "also: " + ", ".join(others) if others else "no other line at 1/2",
         )
     )
+    held = [int(counts[names.index(name), -1, 0]) / m for name in ("sigmoid", "solu") if name in names]
     artefact = {
         name: (float(1 / per_feature[i, -1, 0]), int(counts[i, -1, 0]))
         for i, name in enumerate(names)
@@ -118,7 +121,8 @@ def _claims(runs: xarray.Dataset, D: np.ndarray, per_feature: np.ndarray, counts
     found.append(
         claim(
             "Sigmoid and SoLU hold about 20 features per dimension",
-            not any(name in artefact for name in ("sigmoid", "solu")) if {"sigmoid", "solu"} <= set(names) else None,
+            min(held) >= 15 if len(held) == 2 else None,
+            f"features represented per dimension: {', '.join(f'{v:.3g}' for v in held) or 'not measured'}; "
             f"1/D* exceeds the ceiling n/m = {n / m:g} for "
             + (", ".join(f"{name} ({v:.3g}, with {c} of {n} features represented)" for name, (v, c) in artefact.items())
                or "no activation")

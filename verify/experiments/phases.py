@@ -195,7 +195,10 @@ def _claims(
             )
         )
         sparse = [j for j, p in enumerate(densities) if p <= 0.03]
-        alone = {name: float((maps[name]["minimised"][:, sparse] != pair).mean()) for name in ("gelu", "silu")}
+        shared = [PHASES.index(phase) for phase in ("antipodal", "aligned")]
+        alone = {
+            name: float((~np.isin(maps[name]["minimised"][:, sparse], shared)).mean()) for name in ("gelu", "silu")
+        }
         found.append(
             claim(
                 "GELU and SiLU stay monosemantic when features are sparse",
@@ -210,7 +213,8 @@ def _claims(
         claim(
             "Three features in two dimensions show the phases of two in one, beside a feature of its own",
             same >= 0.9,
-            f"the minimised loss agrees with block theory in {same:.0%} of the plane; phases found: {', '.join(seen)}",
+            f"the phase of the minimised loss is that of block theory in {same:.0%} of the plane; phases found: "
+            + ", ".join(seen),
         )
     )
     return found

@@ -90,7 +90,7 @@ def _claims(runs: xarray.Dataset) -> list[Verdict]:
                 best = _best(runs.sel(activation=name, s=s, bias=has_bias))
                 steps += [(str(name), float(s), has_bias, int(m), float(b / a))
                           for m, (a, b) in zip(hidden[1:], pairwise(best), strict=True)]  # fmt: skip
-    rising = [step for step in steps if step[-1] > 1.001]
+    rising = [step for step in steps if not step[-1] <= 1.001]
     found = [
         claim(
             "More hidden dimensions never hurt",
@@ -101,20 +101,26 @@ def _claims(runs: xarray.Dataset) -> list[Verdict]:
     ]
     gains = {}
     for s in runs["s"].values:
-        linear, relu = (
-            fitted_exponent(hidden, _best(runs.sel(activation=name, s=s, bias=True))) for name in ("linear", "relu")
-        )
-        if linear and relu:
-            gains[float(s)] = (relu[0], linear[0])
+        linear, relu = (_best(runs.sel(activation=name, s=s, bias=True)) for name in ("linear", "relu"))
+        gain = fitted_exponent(hidden, relu / linear)
+        if gain:
+            gains[float(s)] = gain
     found.append(
         claim(
             "Superposition makes the loss fall faster with m than dedicating dimensions (linear)",
-            all(relu > linear for relu, linear in gains.values()) if gains else None,
-            "fitted slopes of ReLU and linear: "
-            + ", ".join(f"{relu:.2f} and {linear:.2f} at s = {s:g}" for s, (relu, linear) in gains.items()),
+            _all_positive(list(gains.values())),
+            "fitted slope of ReLU minus that of linear: "
+            + ", ".join(f"{gain:.2f} ± {half:.2f} at s = {s:g}" for s, (gain, half) in gains.items()),
         )
     )
     return found
+
+
+def _all_positive(values: list[tuple[float, float]]) -> bool | None:
+    """Whether all values exceed 0, given with half-widths; undecided where an interval includes 0."""
+    if any(value + half < 0 for value, half in values):
+        return False
+    return True if values and all(value - half > 0 for value, half in values) else None
 
 
 EXPERIMENT = Experiment(

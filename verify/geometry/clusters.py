@@ -8,7 +8,7 @@ import numpy as np
 
 from theory.arguments import InputError
 
-__all__ = ["discretisation_index", "effective_clusters"]
+__all__ = ["discretisation_index", "effective_clusters", "neighbour_share"]
 
 _TIGHT, _NEAR = 0.05, 0.3
 
@@ -36,6 +36,20 @@ def effective_clusters(W: Any) -> float:
     labels = fcluster(linkage(condensed, "single"), _TIGHT * unit, criterion="distance")
     share = np.bincount(labels)[1:] / len(labels)
     return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def neighbour_share(W: Any) -> float:
+    """The share of columns whose nearest other column is the one before or after it, in cyclic order.
+
+    Near 1 where the columns run along a curve in their order, about 2/(n - 1) where they lie in no order at all.
+
+    Args:
+        W: weights of shape (m, n), n >= 2.
+    """
+    distance, _ = _distances(W)
+    n = len(distance)
+    nearest = np.where(np.eye(n, dtype=bool), np.inf, distance).argmin(axis=1)
+    return float(np.isin((nearest - np.arange(n)) % n, (1, n - 1)).mean())
 
 
 def _distances(W: Any) -> tuple[np.ndarray, float]:

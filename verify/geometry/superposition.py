@@ -8,7 +8,7 @@ import numpy as np
 
 from theory.arguments import InputError
 
-__all__ = ["antipodal_pairs", "dimensions_per_feature", "overlapping_pairs", "represented_features"]
+__all__ = ["antipodal_pairs", "dimensions_per_feature", "overlapping_pairs", "represented_features", "represents_first"]
 
 
 def represented_features(W: Any, threshold: float = 0.5) -> np.ndarray:
@@ -40,6 +40,14 @@ def overlapping_pairs(W: Any, threshold: float = 0.5, cosine: float = 0.1, antip
     """How many pairs of represented features interfere (|cos| > `cosine`) without being antipodal."""
     upper = np.triu(_cosines(W, threshold), 1)
     return ((np.abs(upper) > cosine) & (upper > -antipodal)).sum(axis=(-2, -1))
+
+
+def represents_first(W: Any, count: int, threshold: float = 0.5, cosine: float = 0.1) -> np.ndarray:
+    """Whether exactly the first `count` features are represented, orthogonally (|cos| <= `cosine`): shape (...)."""
+    norms = np.linalg.norm(_weights(W), axis=-2)
+    shown = (norms > threshold * norms.max(axis=-1, keepdims=True)) & (norms > 0)
+    upper = np.abs(np.triu(_cosines(W, threshold), 1))
+    return (shown == (np.arange(norms.shape[-1]) < count)).all(axis=-1) & (upper <= cosine).all(axis=(-2, -1))
 
 
 def _cosines(W: Any, threshold: float) -> np.ndarray:

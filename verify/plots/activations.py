@@ -17,7 +17,7 @@ __all__ = ["gram_grid", "represented_map", "weight_grid"]
 
 
 def gram_grid(dataset: xarray.Dataset) -> Figure:
-    """W^T W and bias of the best seed: a row per activation, a column per density.
+    """W^T W of the best seed: a row per activation, a column per density.
 
     Args:
         dataset: of `verify.sweep`, with the axes activation and density.
@@ -26,12 +26,12 @@ def gram_grid(dataset: xarray.Dataset) -> Figure:
 
 
 def weight_grid(dataset: xarray.Dataset) -> Figure:
-    """|W| of the best seed, hidden dimensions against features, turned so that feature k uses the first k dimensions.
+    """W of the best seed, hidden dimensions against features, turned so that feature k uses the first k dimensions.
 
     W -> Q W changes nothing in a linear hidden layer; the turn (a QR decomposition) takes that freedom out.
     """
     turned = lambda W: np.linalg.qr(W)[1]  # noqa: E731
-    title = "$W$ of the best seed (hidden dimensions × features), turned into triangular form"
+    title = "$W$ of the best seed, turned into triangular form"
     return _grid(dataset, turned, title, square=False)
 
 

@@ -12,6 +12,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from theory import InputError, ToyModel
 from theory.arguments import one_of
 from verify.sources import digest_of_sources
@@ -32,6 +34,8 @@ WHOLE = ("seeds", "restarts")
 TABLES = ("model", "network", "inputs", "training")
 RECIPES = ("default", "published")
 KINDS = ("independent", "correlated", "anticorrelated", "circle")
+# The integers of a NetCDF 3 file.
+_LARGEST_SEED = 2**31
 # Hypothesis has no part in a trained model.
 _NUMERIC = ("superposition-theory", "sympy", "numpy", "scipy", "torch")
 
@@ -162,23 +166,30 @@ def _flattened(description: Mapping[str, Any]) -> dict[str, Any]:
             one_of("grid entry", key, known)
             if key in flat:
                 raise InputError(f"{key} is given twice in the grid; keep one")
-            flat[key] = list(entry) if isinstance(entry, tuple) else entry
+            flat[key] = _plain(entry)
     return flat
+
+
+def _plain(value: Any) -> Any:
+    """Lists for every kind of sequence, and Python numbers for those of numpy."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple | range) else value
 
 
 def _setting(chosen: Mapping[str, Any]) -> tuple[ToyModel, Protocol, Network, Inputs | None]:
     model = {name: chosen[name] for name in MODEL if name in chosen and name != "importance_ratio"}
-    if "importance_ratio" in chosen:
-        ratio, n = chosen["importance_ratio"], chosen["n_features"]
-        if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < float("inf"):
-            raise InputError(f"importance_ratio={ratio!r} must be a number >= 0")
-        model["importance"] = [float(ratio) ** i for i in range(n)] if isinstance(n, int) else ratio
     network = Network(**{name: chosen[name] for name in NETWORK if name in chosen})
     recipe = one_of("protocol", chosen.get("protocol", "default"), RECIPES)
     base = Protocol() if recipe == "default" else Protocol.published()
     changes = {name: chosen[name] for name in PROTOCOL if name in chosen and name != "protocol"}
     protocol = Protocol(**{**json.loads(base.to_json()), **changes})
     built = ToyModel(**model)
+    if "importance_ratio" in chosen:
+        ratio = chosen["importance_ratio"]
+        if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < float("inf"):
+            raise InputError(f"importance_ratio={ratio!r} must be a number >= 0")
+        built = built.replace(importance=[float(ratio) ** i for i in range(int(built.n_features))])
     built.require_numbers()
     return built, protocol, network, _inputs(chosen, built)
 
@@ -204,8 +215,8 @@ def _inputs(chosen: Mapping[str, Any], model: ToyModel) -> Inputs | None:
 def _seeds(value: Any) -> tuple[int, ...]:
     listed = list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
     whole = isinstance(listed, list | tuple) and all(
-        isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in listed
+        isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < _LARGEST_SEED for seed in listed
     )
     if not whole or not listed or len(set(listed)) < len(listed):
-        raise InputError(f"seeds={value!r:.80} must be a count >= 1, or a list of different integers >= 0")
+        raise InputError(f"seeds={value!r:.80} must be a count >= 1, or a list of different integers >= 0 and < 2^31")
     return tuple(listed)

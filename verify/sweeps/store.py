@@ -32,7 +32,7 @@ class UnitStore:
     progress and nothing else.
 
     Args:
-        folder: made on the first write.
+        folder: made on the first write, if it is not there.
     """
 
     def __init__(self, folder: Path):

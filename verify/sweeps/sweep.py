@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from theory.storage import write_bytes_atomically
 from verify.sweeps.grid import Cell, Grid, as_grid, read_grid
 from verify.sweeps.store import UnitStore
 from verify.sweeps.units import compute, units_of
+from verify.training.engine import check_variant
 from verify.verdicts import versions
 
 if TYPE_CHECKING:
@@ -71,11 +73,12 @@ def sweep(
     Returns:
         A dataset over the axes of the grid and `seed`: loss, loss_error, trained_loss, diverged, gap (over the best
         known loss, minus 1), reached (gap at most 1 %); per cell best_known, lower_bound, success_rate, minimised and
-        its W_minimised, b_minimised; loss_curve, W, b (and V, W_checkpoint where there are), NaN where sizes differ.
-        Attributes: grid, versions.
+        its W_minimised, b_minimised; loss_curve, W, b (and V, W_checkpoint where there are), NaN where sizes differ or
+        a cell has no such thing. Steps are coordinates, or variables step_of_cell and checkpoint_of_cell where cells
+        differ in them. Attributes: grid, versions.
 
     Raises:
-        InputError: a bad grid, workers < 1, or more than one of executor, workers and scheduler.
+        InputError: a bad grid, workers < 1, more than one of executor, workers and scheduler, or a worker that died.
 
     Source: docs/experiments.md, "Sweeps".
     """
@@ -83,8 +86,14 @@ def sweep(
     workers = int(as_positive_count("workers", workers))
     if sum([executor is not None, workers > 1, scheduler is not None]) > 1:
         raise InputError("executor, workers and scheduler are three ways to compute; give one of them")
+    for cell in found.cells:
+        check_variant([cell.model], cell.protocol, cell.network, cell.inputs)
     kept = None if store is None else UnitStore(Path(store))
-    results: Results = {} if kept is None else dict(kept.read())
+    results: Results = {}
+    if kept is not None:
+        # A folder that cannot be written is found out before hours of work.
+        kept.folder.mkdir(parents=True, exist_ok=True)
+        results = dict(kept.read())
     report = progress or (lambda done, total, text: None)
     units = units_of(found.cells, {cell.key for cell in found.cells} - set(results))
     report(0, len(units), "")
@@ -114,6 +123,9 @@ def _executor(given: Executor | None, workers: int, scheduler: str | None) -> It
             raise InputError(
                 f"scheduler={scheduler!r} needs Dask: pip install 'superposition-theory[sweeps]', or leave it out"
             ) from None
+        # A bad address leaves a client behind that complains when it is collected.
+        if not re.search(r".:\d+$", scheduler):
+            raise InputError(f"scheduler={scheduler!r} must be an address with a port, such as tcp://127.0.0.1:8786")
         try:
             client = Client(scheduler, timeout=5, set_as_default=False)
         except (OSError, ValueError) as problem:
@@ -139,6 +151,10 @@ def _computed(units: Sequence[Sequence[Cell]], pool: Executor | None) -> Iterato
     try:
         for future in as_completed(futures):
             yield future.result()
+    except BrokenExecutor:
+        raise InputError(
+            "a worker process died (no memory left, or killed); give fewer workers and resume: finished units are kept"
+        ) from None
     except BaseException:
         for future in futures:
             future.cancel()
@@ -158,7 +174,8 @@ def collect(grid: Grid, results: Mapping[str, Mapping[str, np.ndarray]]) -> xarr
         own = _PER_CELL[name] if name in _PER_CELL else ("seed", *_NAMED.get(name, ()))
         shapes = [result[name].shape for result in first if name in result]
         shape = tuple(max(lengths) for lengths in zip(*shapes, strict=True)) if own else ()
-        is_flag = first[0].get(name, np.empty(0)).dtype == bool
+        # A flag that some cells lack has a third value, so it becomes a number.
+        is_flag = all(name in result and result[name].dtype == bool for result in first)
         values = np.zeros((*grid.shape, *shape), bool) if is_flag else np.full((*grid.shape, *shape), np.nan)
         for cell, result in zip(cells, first, strict=True):
             if name in result:
@@ -166,13 +183,20 @@ def collect(grid: Grid, results: Mapping[str, Mapping[str, np.ndarray]]) -> xarr
                 index: tuple[Any, ...] = (*cell.place, *(slice(length) for length in part.shape))
                 values[index] = part
         variables[name] = ((*axes, *own), values)
-    coordinates: dict[str, Any] = {name: [_label(v) for v in values] for name, values in grid.axes.items()}
+    coordinates: dict[str, Any] = {name: _labels(values) for name, values in grid.axes.items()}
     coordinates["seed"] = np.array(cells[0].seeds, dtype=np.int64)
     for name in _INDICES:
-        # Steps are a coordinate only where all cells share them.
+        # Steps are a coordinate where all cells share them, else a variable.
         steps = [result[name] for result in first if name in result]
         if steps and all(np.array_equal(steps[0], other) for other in steps):
             coordinates[name] = steps[0]
+        elif steps:
+            values = np.full((*grid.shape, max(map(len, steps))), np.nan)
+            for cell, result in zip(cells, first, strict=True):
+                part = result.get(name, np.empty(0))
+                index = (*cell.place, slice(len(part)))
+                values[index] = part
+            variables[f"{name}_of_cell"] = ((*axes, name), values)
     about = {"fixed": dict(grid.fixed), "axes": {name: list(values) for name, values in grid.axes.items()}}
     return xarray.Dataset(
         variables,
@@ -181,5 +205,15 @@ def collect(grid: Grid, results: Mapping[str, Mapping[str, np.ndarray]]) -> xarr
     )
 
 
+def _labels(values: Sequence[Any]) -> list[Any]:
+    labels = [_label(value) for value in values]
+    return list(map(str, labels)) if any(isinstance(label, str) for label in labels) else labels
+
+
 def _label(value: Any) -> Any:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+    """A coordinate value that a NetCDF file can hold: a number, a flag or text."""
+    if isinstance(value, list | tuple):
+        return ",".join(str(_label(entry)) for entry in value)
+    if isinstance(value, bool | int | float | str):
+        return value
+    return "none" if value is None else str(getattr(value, "label", getattr(value, "name", value)))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     import xarray
 
-__all__ = ["Protocol", "train"]
+__all__ = ["Protocol", "check_variant", "train"]
 
 Progress = Callable[[float, float, str], None]
 
@@ -70,7 +70,7 @@ def train(
     protocol = Protocol() if protocol is None else protocol
     network = Network() if network is None else network
     models, seeds = _checked(models, seeds, protocol)
-    _check_variant(models, protocol, network, inputs)
+    check_variant(models, protocol, network, inputs)
     batches = list(_batches(models, len(seeds), protocol))
     total = len(batches) * protocol.steps + len(models) * len(seeds)
     report = progress or (lambda done, total, text: None)
@@ -139,7 +139,13 @@ def _checked(models: Any, seeds: Any, protocol: Protocol) -> tuple[list[ToyModel
     return models, [int(s) for s in listed]
 
 
-def _check_variant(models: list[ToyModel], protocol: Protocol, network: Network, inputs: Inputs | None) -> None:
+def check_variant(models: list[ToyModel], protocol: Protocol, network: Network, inputs: Inputs | None) -> None:
+    """Refuse what cannot be trained together, before any work is done.
+
+    Raises:
+        InputError: inputs without minibatches or of another number of features, a network that the population loss
+            does not know, or a hidden activation with free parameters.
+    """
     if inputs is not None:
         if protocol.data != "minibatch":
             raise InputError(f"data={protocol.data!r}: inputs of your own need Protocol(data='minibatch')")
@@ -157,8 +163,9 @@ def _check_variant(models: list[ToyModel], protocol: Protocol, network: Network,
 def _checkpoint_steps(protocol: Protocol) -> list[int]:
     if not protocol.checkpoints:
         return []
-    spaced = np.geomspace(1, protocol.steps, max(protocol.checkpoints - 1, 1)).astype(int)
-    return sorted({0, *spaced.tolist()})
+    # The start, then logarithmic spacing up to the last step, which comes on top; close steps fall together.
+    spaced = np.rint(np.geomspace(1, protocol.steps, protocol.checkpoints)).astype(int)[:-1]
+    return sorted({0, *spaced.tolist(), protocol.steps})
 
 
 def _batches(models: list[ToyModel], seeds: int, protocol: Protocol) -> Iterator[tuple[list[int], list[int]]]:
@@ -216,7 +223,8 @@ class _Run:
             [*parameters, self.b] if any(model.bias for model in self.models) else parameters, protocol
         )
         objective = self._population() if protocol.data == "population" else self._sampled()
-        plain = lambda value: value.detach().double().cpu().numpy()  # noqa: E731
+        # A copy: in float64 on the CPU the array would share the memory that the optimiser goes on writing to.
+        plain = lambda value: np.array(value.detach().double().cpu().numpy())  # noqa: E731
         losses: list[Any] = []
         snapshots: list[Any] = []
         with torch.enable_grad(), _threads(rows * columns * self.n * (protocol.rows + self.n)):
@@ -271,7 +279,9 @@ class _Run:
 
         def objective(step: int) -> tuple[torch.Tensor, Callable[[], None]]:
             W, b = (value.detach().cpu().numpy() for value in (self.W, self.b * self.has_bias))
-            found = [one(W[i], b[i]) for i, one in enumerate(losses)]
+            # Runs that diverge overflow here, and are reported as diverged.
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = [one(W[i], b[i]) for i, one in enumerate(losses)]
             loss, d_weights, d_bias = (self.tensor(np.stack(parts)) for parts in zip(*found, strict=True))
 
             def backward() -> None:

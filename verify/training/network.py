@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numerics import compile_activation
 from theory import Activation, InputError
 from theory import activation as as_activation
+from verify.training.records import formula
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +52,7 @@ class Network:
     def to_json(self) -> str:
         """One line of JSON, equal exactly where the networks are."""
         phi = self.hidden_activation
-        return json.dumps({"tied": self.tied, "hidden_activation": None if phi is None else str(phi.expr)})
+        return json.dumps({"tied": self.tied, "hidden_activation": None if phi is None else formula(phi)})
 
 
 def reconstruct(

@@ -39,7 +39,8 @@ class Protocol:
         beta2: memory of the squared gradient of "adam" and "adamw". Far below their usual .999: a saturating activation
             at small density starts with gradients hundreds of times its later ones, and a long memory stalls it.
         frequencies: of the quadrature of "population".
-        checkpoints: how many snapshots of the weights to keep besides the last, at logarithmically spaced steps.
+        checkpoints: how many snapshots of the weights to keep besides the last: the start, then logarithmically spaced
+            steps (fewer where these fall together); 0 for none.
         reduction: what gradients are taken of: "relative" (the loss over that of predicting 0, so that one learning
             rate serves every density), "sum" over features (the loss itself) or "mean" over features.
         loss_rtol: relative error asked of the population loss of the trained weights.

@@ -9,27 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory import ToyModel
+from theory import Activation, ToyModel
 from verify.verdicts import versions
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["canonical", "seed_sequence", "to_dataset"]
+__all__ = ["canonical", "formula", "seed_sequence", "to_dataset"]
 
 
 def canonical(model: ToyModel) -> dict[str, Any]:
     """The model as plain strings and lists that are equal exactly where the models are, ready for JSON."""
-    sigma = model.activation
     return {
         "n_features": str(model.n_features),
         "n_hidden": str(model.n_hidden),
-        "activation": [str(sigma.expr), *(f"{q.symbol}={q.operation}({q.summand})" for q in sigma.reductions)],
+        "activation": formula(model.activation),
         "density": _plain(model.density),
         "law": model.law.label,
         "importance": _plain(model.importance),
         "bias": model.bias,
     }
+
+
+def formula(sigma: Activation) -> list[str]:
+    """The expression of an activation and of every sum over units in it, equal exactly where the activations are."""
+    return [str(sigma.expr), *(f"{q.symbol}={q.operation}({q.summand})" for q in sigma.reductions)]
 
 
 def _plain(value: Any) -> Any:

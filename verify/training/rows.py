@@ -73,9 +73,9 @@ def stratified_rows(model: ToyModel, count: int, rng: np.random.Generator) -> tu
     return X, np.concatenate([[np.prod(1 - densities)], weights, np.full(count, chance / count)])
 
 
-def one_active_rows(densities: np.ndarray, law: FeatureLaw) -> tuple[np.ndarray, np.ndarray]:
+def one_active_rows(densities: np.ndarray, law: FeatureLaw, order: int = RULE_ORDER) -> tuple[np.ndarray, np.ndarray]:
     """Every feature alone at every node of the rule of the law, with its probability: shapes (n R, n) and (n R,)."""
-    nodes, weights = law_rule(law)
+    nodes, weights = law_rule(law, order)
     n = len(densities)
     # The product of 1 - p over the other features, without dividing by 1 - p (which may be 0).
     others = np.array([np.prod(np.delete(1 - densities, i)) for i in range(n)])

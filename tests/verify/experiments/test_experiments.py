@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
+import xarray
 
 from theory import InputError
 from verify.experiments import EXPERIMENTS, load
-from verify.experiments.base import Experiment, Outcome, Run, Table, claim, interval, shown_interval
+from verify.experiments.base import Experiment, Outcome, Run, Table, claim, good_seeds, interval, shown_interval
 
 
 @pytest.mark.slow
@@ -71,3 +73,23 @@ def test_verdicts_of_full_runs_are_kept_and_those_of_quick_runs_are_not():
     assert "measured: 1" in quick[0].reason
     assert "| x | 0.5 |" in outcome.to_markdown()
     assert outcome.to_dict()["tables"][0]["rows"][1][1] is None
+
+
+def test_bars_do_not_break_tables():
+    outcome = Outcome([], [Table("T", ("|cos|",), [("|x|",)])], [claim("|c| < 1", True, "|c| = 0")])
+    for line in outcome.to_markdown().splitlines():
+        if line.startswith("|"):
+            columns = 1 if "x" in line or "cos" in line or line == "|---|" else 3
+            assert len(re.findall(r"(?<!\\)\|", line)) == columns + 1, line
+
+
+def test_good_seeds():
+    W = np.arange(8.0).reshape(4, 1, 2)
+    cell = xarray.Dataset({"W": (("seed", "hidden", "feature"), W), "loss": ("seed", [2.0, 1.0, np.nan, 1.005]),
+                           "diverged": ("seed", [False, False, True, False])})  # fmt: skip
+    np.testing.assert_array_equal(good_seeds(cell), W[[1, 3]])
+    np.testing.assert_array_equal(good_seeds(cell.assign(reached=("seed", [False, True, False, False]))), W[[1]])
+    # The minimiser beat every seed: the best of them stands for the model.
+    np.testing.assert_array_equal(good_seeds(cell.assign(reached=("seed", [False] * 4))), W[[1]])
+    with pytest.raises(InputError, match="diverged"):
+        good_seeds(cell.assign(diverged=("seed", [True] * 4)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from theory import InputError
@@ -49,6 +50,15 @@ def test_per_feature_values_are_lists_in_a_list():
     assert [float(i) for i in grid.cells[1].model.importances] == [1, 0.5, 0.25, 0.125]
 
 
+def test_numbers_and_sequences_of_numpy_mean_the_same():
+    arrays = as_grid({**BASE, "n_features": np.int64(4), "density": np.array([0.1, 0.2]), "importance_ratio": 0.5})
+    lists = as_grid({**BASE, "n_features": 4.0, "density": (0.1, 0.2), "importance_ratio": 0.5})
+    assert arrays.axes == lists.axes == {"density": [0.1, 0.2]}
+    assert [cell.key for cell in arrays.cells] == [cell.key for cell in lists.cells]
+    assert [float(i) for i in lists.cells[0].model.importances] == [1, 0.5, 0.25, 0.125]
+    assert as_grid({**BASE, "n_hidden": range(1, 4), "seeds": range(3)}).shape == (3,)
+
+
 def test_inputs_are_part_of_the_description():
     grid = as_grid({**BASE, "inputs": {"inputs": ["independent", "correlated", "anticorrelated"]}})
     plain, together, apart = (cell.inputs for cell in grid.cells)
@@ -62,6 +72,7 @@ def test_inputs_are_part_of_the_description():
 def test_keys_tell_settings_apart():
     one = as_grid(BASE).cells[0].key
     assert one == as_grid({**BASE, "law": "uniform", "steps": 1000}).cells[0].key
+    seen = {one}
     for change in (
         {"density": 0.2},
         {"bias": True},
@@ -71,9 +82,15 @@ def test_keys_tell_settings_apart():
         {"restarts": 0},
         {"importance_ratio": 0.5},
         {"hidden_activation": "relu"},
+        {"hidden_activation": "softmax"},
+        {"device": "cuda"},
+        {"data": "minibatch", "inputs": "correlated"},
+        {"data": "minibatch", "inputs": "anticorrelated"},
         {"law": "exponential"},
     ):
-        assert as_grid({**BASE, **change}).cells[0].key != one, change
+        key = as_grid({**BASE, **change}).cells[0].key
+        assert key not in seen, change
+        seen.add(key)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +105,7 @@ def test_keys_tell_settings_apart():
         ({"seeds": 0}, "seeds"),
         ({"seeds": [1, 1]}, "seeds"),
         ({"seeds": True}, "seeds"),
+        ({"seeds": [2**31]}, "2\\^31"),
         ({"restarts": -1}, "restarts"),
         ({"steps": 0}, "steps"),
         ({"protocol": "mine"}, "protocol"),

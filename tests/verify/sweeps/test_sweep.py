@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import pytest
 import xarray
 
 import verify
-from theory import InputError, ToyModel
+from theory import InputError, ToyModel, activation, feature_law, power
 from verify import Protocol
 from verify.sweeps import units as units_module
 from verify.sweeps.grid import as_grid
@@ -114,6 +114,70 @@ def test_an_interrupted_sweep_resumes_where_it_stopped(whole, tmp_path, monkeypa
     assert not calls
 
 
+TINY = {"activation": "relu", "n_features": 4, "n_hidden": 2, "density": 0.1, "seeds": 1, "restarts": 0, "steps": 5}
+
+
+@pytest.mark.parametrize(
+    ("change", "labels"),
+    [
+        ({"hidden_activation": [None, "relu"]}, ["none", "relu"]),
+        ({"density": [0.1, [0.1, 0.2, 0.3, 0.4]]}, ["0.1", "0.1,0.2,0.3,0.4"]),
+        ({"tied": [False, True]}, [False, True]),
+        ({"activation": [power(2), activation("relu")]}, ["power:2", "relu"]),
+        ({"law": ["uniform", feature_law("beta:2,3")]}, ["uniform", "beta:2,3"]),
+        ({"steps": [5, 7]}, [5, 7]),
+    ],
+)
+def test_axes_of_any_kind_come_back_from_the_file(change, labels, tmp_path):
+    found = sweep({**TINY, **change}, store=tmp_path)
+    (axis,) = change
+    with xarray.open_dataset(tmp_path / "sweep.nc", engine="scipy") as read:
+        assert read[axis].values.tolist() == labels
+        np.testing.assert_array_equal(read.loss, found.loss)
+
+
+@pytest.mark.parametrize("tied", [[False, True], [True, False]])
+def test_what_a_cell_cannot_say_is_nan_in_any_order(tied):
+    found = sweep({**TINY, "tied": tied})
+    assert np.isnan(found.reached.sel(tied=False)).all()
+    assert found.reached.sel(tied=True) == 1
+    assert np.isnan(found.V.sel(tied=True)).all()
+
+
+def test_steps_of_cells_that_differ_are_kept():
+    found = sweep({**TINY, "steps": [5, 7], "checkpoints": 1})
+    assert "step" not in found.coords
+    np.testing.assert_array_equal(found.step_of_cell.sel(steps=7), range(8))
+    np.testing.assert_array_equal(found.step_of_cell.sel(steps=5), [*range(6), np.nan, np.nan])
+    np.testing.assert_array_equal(found.checkpoint_of_cell, [[0, 5], [0, 7]])
+
+
+def test_nothing_is_computed_of_a_grid_with_an_impossible_cell(tmp_path, monkeypatch):
+    monkeypatch.setattr("verify.sweeps.sweep.compute", None)
+    with pytest.raises(InputError, match="minibatch"):
+        sweep({**TINY, "inputs": ["independent", "correlated"]}, store=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("verify.sweeps.sweep.compute", None)
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OSError, match="taken"):
+        sweep(TINY, store=tmp_path / "taken")
+
+
+class _DyingPool(ThreadPoolExecutor):
+    def submit(self, *work):
+        future = Future()
+        future.set_exception(BrokenExecutor("gone"))
+        return future
+
+
+def test_a_worker_that_dies_is_named():
+    with _DyingPool(1) as pool, pytest.raises(InputError, match="worker process died"):
+        sweep(TINY, executor=pool)
+
+
 def test_a_grown_grid_keeps_what_it_shares(tmp_path, monkeypatch):
     sweep({**GRID, "density": [0.3]}, store=tmp_path)
     calls = []
@@ -166,6 +230,7 @@ def test_diverged_seeds_are_reported():
         ({"workers": 0}, "workers"),
         ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "one of them"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "cannot be reached"),
+        ({"scheduler": "nowhere"}, "port"),
     ],
 )
 def test_bad_options(options, message):

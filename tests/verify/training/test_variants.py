@@ -11,6 +11,7 @@ import numerics
 from numerics import compile_activation
 from theory import InputError, ToyModel, activation
 from verify import CircleFeatures, FeatureSets, Network, Protocol, train
+from verify.training.engine import _checkpoint_steps, _start
 from verify.training.evaluation import held_out_rows, sampled_losses
 from verify.training.network import reconstruct
 
@@ -38,14 +39,31 @@ def test_forward_pass_against_a_plain_loop(n, tied, hidden):
             np.testing.assert_allclose(found[g, :, s].numpy(), expected, rtol=1e-12, atol=1e-14)
 
 
-def test_the_sampled_loss_agrees_with_quadrature():
-    model = ToyModel(6, 2, "gelu", density=0.1, importance=[1, 2, 3, 1, 1, 1], bias=True)
+@pytest.mark.parametrize("name", ["gelu", "relu"])
+@pytest.mark.parametrize("p", [0.1, 0.01, 1e-5])
+def test_the_sampled_loss_agrees_with_quadrature(name, p):
+    # Sparse inputs leave little to the sample: what remains of a kink under the rules must be in the interval too.
+    model = ToyModel(6, 2, name, density=p, importance=[1, 2, 3, 1, 1, 1], bias=True)
     rng = np.random.default_rng(1)
-    W, b = rng.normal(size=(4, 2, 6)), rng.normal(size=(4, 6))
-    losses, errors = sampled_losses(model, *held_out_rows(model, None), W, b, None, Network())
+    W, b = 0.8 * rng.normal(size=(4, 2, 6)), 0.2 * rng.normal(size=(4, 6))
+    losses, errors = sampled_losses(model, held_out_rows(model, None), W, b, None, Network())
     for k in range(4):
-        exact = numerics.expected_loss(model, W[k], b[k]).value
-        assert abs(losses[k] - exact) < 2 * errors[k] < 0.02 * exact
+        exact = numerics.expected_loss(model, W[k], b[k], rtol=1e-6)
+        assert abs(losses[k] - exact.value) < 2 * errors[k] + exact.error
+        assert errors[k] < 0.02 * exact.value
+
+
+@pytest.mark.parametrize("p", [0, 1e-200, 1e-9, 0.3, 1])
+@pytest.mark.parametrize("law", ["uniform", "binary"])
+def test_held_out_weights_add_up_at_every_density(p, law):
+    rows = held_out_rows(ToyModel(3, 2, "relu", density=p, law=law), None, count=50)
+    alone = rows.feature >= 0
+    for weights in (rows.weights, rows.coarse):
+        assert weights.sum() == pytest.approx(1, rel=1e-12)
+        assert weights[alone].sum() == pytest.approx(3 * p * (1 - p) ** 2, rel=1e-12)
+    assert (np.count_nonzero(rows.X[alone], axis=1) == 1).all()
+    assert (rows.X[alone, rows.feature[alone]] > 0).all()
+    assert (np.count_nonzero(rows.X[-rows.sampled :], axis=1) >= 2).all() == (p > 1e-100)
 
 
 def test_population_gradients_find_what_samples_find():
@@ -75,6 +93,11 @@ def test_untied_weights_are_trained_apart():
     assert runs.V.dims == ("model", "seed", "feature", "hidden")
     W, V = runs.W.values[0], runs.V.values[0]
     assert np.abs(V - W.transpose(0, 2, 1)).max() > 0.05
+    # Both matrices have a start of their own.
+    begun = train(
+        ToyModel(4, 2, "linear", density=0.5), 1, Protocol(steps=1, learning_rate=1e-9), network=Network(False)
+    )
+    assert np.abs(begun.V.values[0, 0] - begun.W.values[0, 0].T).max() > 0.1
     # Untied linear networks reach the same principal components.
     tied = train(ToyModel(4, 2, "linear", density=0.5), 3, Protocol(steps=300))
     assert float(runs.loss.min()) == pytest.approx(float(tied.loss.min()), rel=0.02)
@@ -88,7 +111,7 @@ def test_an_activation_in_the_hidden_layer_changes_the_network():
     assert (runs.loss_error > 0).all()
     # Two of four quadrants of the hidden plane are gone, so it can only be worse.
     assert float(runs.loss.min()) > float(plain.loss.min())
-    assert "Max" in json.loads(runs.network)["hidden_activation"]
+    assert json.loads(runs.network)["hidden_activation"] == ["Max(0, z)"]
 
 
 @pytest.mark.parametrize("kind", ["correlated", "anticorrelated"])
@@ -150,8 +173,56 @@ def test_checkpoints_hold_the_way_from_start_to_end():
     assert runs.checkpoint.values[0] == 0
     assert runs.checkpoint.values[-1] == 100
     assert runs.W_checkpoint.dims == ("model", "seed", "checkpoint", "hidden", "feature")
+    assert runs.sizes["checkpoint"] == 7
     np.testing.assert_array_equal(runs.W_checkpoint[:, :, -1], runs.W)
+    np.testing.assert_array_equal(
+        runs.W_checkpoint[1, 1, 0, :1, :3],
+        _start(ToyModel(3, 1, "relu", density=0.1), 1, Protocol(), "start").astype("f4"),
+    )
     assert np.abs(runs.W_checkpoint[0, 0, 0] - runs.W[0, 0]).max() > 0.1
+
+
+@pytest.mark.parametrize("inputs", [None, FeatureSets(2, 2, 0.3)])
+def test_what_gradients_are_taken_of(inputs):
+    # One step of plain gradient descent is proportional to the scale of the objective.
+    model = ToyModel(4, 2, "relu", density=0.3, importance=[1, 2, 3, 4])
+    step = {}
+    for reduction in ("sum", "mean", "relative"):
+        protocol = Protocol(
+            optimiser="sgd", momentum=0.0, steps=1, data="minibatch", rows=64, reduction=reduction, learning_rate=0.01,
+            dtype="float64", checkpoints=1,
+        )  # fmt: skip
+        runs = train(model, 1, protocol, inputs=inputs)
+        step[reduction] = (runs.W - runs.W_checkpoint.isel(checkpoint=0)).values
+    assert np.abs(step["sum"]).max() > 1e-3
+    np.testing.assert_allclose(step["mean"], step["sum"] / 4, rtol=1e-9)
+    predicting_zero = (1 + 2 + 3 + 4) * 0.3 / 3
+    np.testing.assert_allclose(step["relative"], step["sum"] / predicting_zero, rtol=1e-9 if inputs is None else 0.06)
+
+
+@pytest.mark.parametrize("setting", [{"dtype": "float64"}, {"data": "population"}])
+def test_checkpoints_in_double_precision_are_not_overwritten(setting):
+    model = ToyModel(4, 2, "relu", density=0.1)
+    runs = train(model, 1, Protocol(steps=30, checkpoints=3, **setting))
+    np.testing.assert_allclose(runs.W_checkpoint[0, 0, 0], _start(model, 0, Protocol(), "start"), rtol=1e-12)
+    assert np.abs(np.diff(runs.W_checkpoint[0, 0], axis=0)).max(axis=(1, 2)).min() > 1e-3
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_so_many_checkpoints_besides_the_last(count):
+    steps = _checkpoint_steps(Protocol(steps=1000, checkpoints=count))
+    assert (steps[0], steps[-1], len(steps)) == (0, 1000, count + 1)
+
+
+def test_networks_are_told_apart_by_the_sums_inside_an_activation():
+    names = ["relu", "softmax", "isotropic:tanh"]
+    assert len({Network(hidden_activation=name).to_json() for name in names}) == 3
+    assert "S=sum" in Network(hidden_activation="softmax").to_json()
+
+
+def test_diverging_population_training_is_reported():
+    wild = Protocol(data="population", optimiser="sgd", learning_rate=1e4, steps=30)
+    assert train(ToyModel(3, 2, "power:3", density=0.5), 2, wild).diverged.all()
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ import pytest
 
 from numerics import expected_loss, minimise_loss
 from numerics.minimise.composed import choose_groups, composed_weights
+from numerics.minimise.starts import starting_points
 from theory import ToyModel
 
 
 def test_the_chosen_groups_are_the_best() -> None:
     rng = np.random.default_rng(0)
-    for _ in range(40):
-        count, hidden, features = (int(v) for v in rng.integers((1, 1, 1), (5, 7, 10)))
+    for _ in range(200):
+        count, hidden, features = (int(v) for v in rng.integers((2, 3, 3), (5, 7, 12)))
         sizes = [(int(d), int(k)) for d, k in rng.integers((1, 1), (4, 6), (count, 2))]
         gains = list(rng.normal(0.5, 1.0, count))
         best = 0.0
@@ -50,7 +51,22 @@ def test_the_loss_is_the_sum_over_groups() -> None:
         basis = np.linalg.svd(W[:, part])[0][:, : min(2, len(part) - 1)]
         alone = ToyModel(len(part), basis.shape[1], "gelu", 0.1, bias=True)
         total += expected_loss(alone, basis.T @ W[:, part], b[part]).value
-    assert expected_loss(model, W, b).value == pytest.approx(total, rel=1e-6)
+    loss = expected_loss(model, W, b).value
+    assert loss == pytest.approx(total, rel=1e-6)
+    # Two pentagons (0.0471802938 each, as five features in two dimensions have alone) and one pair.
+    assert loss == pytest.approx(2 * 0.0471802938 + 0.0082384824 + 8 * (0.1 / 3 - 0.1**2 / 4), rel=1e-6)
+
+
+def test_it_is_a_start_with_its_biases() -> None:
+    model = ToyModel(9, 4, "gelu", 0.1, bias=True)
+    W, b = starting_points(model, 2, np.random.default_rng(0))
+    expected = composed_weights(model, np.random.default_rng(0))
+    assert expected is not None
+    assert b is not None
+    assert np.array_equal(b[0], expected[1])
+    assert np.abs(W[0] - expected[0]).max() < 0.2
+    alone, _ = starting_points(model, 1, np.random.default_rng(0))
+    assert alone.shape == (1, 4, 9)
 
 
 def test_without_bias_and_with_importance() -> None:

@@ -39,12 +39,13 @@ def minimise_loss(
 ) -> Optimum:
     """The smallest expected loss found over W, and over b where the model has a bias.
 
-    Starts are the optimum of the sparse limit, the zero-interference configurations (orthonormal, antipodal) and random
-    directions. All descend together: 80 steps of Adam and at most 60 of L-BFGS on a coarse quadrature, then L-BFGS on a
-    fine one for those that are not hopeless. Perturbed copies of the best (some features redrawn, or every weight
-    shaken) follow. The best is polished once more, and its loss computed by `expected_loss`. It is an upper estimate
-    of L*: nothing proves that no better minimum exists, but `Optimum.success_rate` tells how many searches agree and
-    `Optimum.lower_bound` what is proved.
+    Starts are small optima composed as a direct sum (from two starts on, for equal features in four or more hidden
+    dimensions), the optimum of the sparse limit, the zero-interference configurations (orthonormal, antipodal) and, at
+    least half, random directions. All descend together: 80 steps of Adam and at most 60 of L-BFGS on a coarse
+    quadrature, then L-BFGS on a fine one for those that are not hopeless. Perturbed copies of the best (some features
+    redrawn, or every weight shaken) follow. The best is polished once more, and its loss computed by `expected_loss`.
+    It is an upper estimate of L*: nothing proves that no better minimum exists, but `Optimum.success_rate` tells how
+    many searches agree and `Optimum.lower_bound` what is proved.
 
     An interrupt from the keyboard ends the search, and the best so far is returned with `is_complete` False. The same
     arguments give the same result.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numerics.configurations.best import best_configuration
+from numerics.minimise.composed import composed_weights
 from numerics.minimise.sparse import minimise_sparse_coefficient
 from numerics.setting import Array, model_arrays
 from theory import InputError, ToyModel
@@ -19,16 +20,16 @@ _NOISE = 0.03
 def starting_points(model: ToyModel, restarts: int, rng: np.random.Generator) -> tuple[Array, Array | None]:
     """W of shape (S, m, n) and b of shape (S, n), None without bias: known shapes, then random directions.
 
-    The shapes are the optimum of the sparse limit (the best known configuration where the table has it), of ReLU's for
-    activations that are no power, orthonormal and antipodal ones. They get a little noise, which leaves saddles. The
-    random starts have, in turn, small columns and columns of length 0.7 to 1.2; from small ones, features that are not
-    worth it never grow.
+    The shapes are the best composition of small optima (equal features, four or more hidden dimensions), the optimum
+    of the sparse limit (the best known configuration where the table has it), of ReLU's for activations that are no
+    power, orthonormal and antipodal ones. They get a little noise, which leaves saddles. The random starts have, in
+    turn, small columns and columns of length 0.7 to 1.2; from small ones, features that are not worth it never grow.
     """
     n, m = int(model.n_features), int(model.n_hidden)
     densities, _ = model_arrays(model)
     # Where shapes are not what is optimal, half of the starts are still free of them.
-    shaped = _shapes(model, rng)[: restarts // 2]
-    weights = [W + _NOISE * rng.standard_normal((m, n)) for W in shaped]
+    shaped = _shapes(model, restarts // 2, rng)
+    weights = [W + _NOISE * rng.standard_normal((m, n)) for W, _ in shaped]
     drawn = rng.standard_normal((restarts - len(shaped), m, n))
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     lengths = rng.uniform(0.7, 1.2, (len(drawn), 1, 1))
@@ -36,14 +37,29 @@ def starting_points(model: ToyModel, restarts: int, rng: np.random.Generator) ->
     W = np.concatenate([np.array(weights).reshape(-1, m, n), lengths * drawn])
     if not model.bias:
         return W, None
-    return W, _biases(model, densities, restarts, rng)
+    b = _biases(model, densities, restarts, rng)
+    for s, (_, known) in enumerate(shaped):
+        if known is not None:
+            b[s] = known
+    return W, b
 
 
 def _biases(model: ToyModel, densities: Array, count: int, rng: np.random.Generator) -> Array:
     return 0.5 * densities * float(model.law.moment(1)) + 0.02 * rng.standard_normal((count, len(densities)))
 
 
-def _shapes(model: ToyModel, rng: np.random.Generator) -> list[Array]:
+def _shapes(model: ToyModel, count: int, rng: np.random.Generator) -> list[tuple[Array, Array | None]]:
+    """At most `count` pairs of W and its b, None where any will do."""
+    if count == 0:
+        return []
+    composed = composed_weights(model, rng)
+    found: list[tuple[Array, Array | None]] = [] if composed is None else [composed]
+    if len(found) < count:
+        found += [(W, None) for W in _plain_shapes(model, rng)]
+    return found[:count]
+
+
+def _plain_shapes(model: ToyModel, rng: np.random.Generator) -> list[Array]:
     n, m = int(model.n_features), int(model.n_hidden)
     densities, importances = model_arrays(model)
     order = np.argsort(-importances * densities, kind="stable")

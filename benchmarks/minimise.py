@@ -162,10 +162,10 @@ def section(rows: list[Comparison], steps: int) -> str:
         "## Minimising against training",
         "",
         f"`benchmarks/minimise.py` on {machine()}; processor seconds of all searches (starts and hops) together. "
-        f"Training is the published recipe ({steps:,} steps of AdamW, batches of 1,024), one seed, kept from an earlier "
-        "run where there was one; both losses are sums over features, by `expected_loss`. Models have biases; features "
-        "are uniform. “Searches that agree” ended within 1e-6 of the best, relatively: 0 % where the last polish still "
-        "gained more than that.",
+        f"Training is the published recipe ({steps:,} steps of AdamW, batches of 1,024), one seed, kept from an "
+        "earlier run where there was one; both losses are sums over features, by `expected_loss`. Models have biases; "
+        "features are uniform. “Searches that agree” ended within 1e-6 of the best, relatively: 0 % where the last "
+        "polish still gained more than that.",
         "",
         *markdown_table(HEADER, [row.row() for row in rows], left=(2,)),
         "",

@@ -1,4 +1,4 @@
-"""The minimiser of the population loss against training on minibatches, on the same models in one run.
+"""The minimiser of the population loss against training on minibatches, on the same models.
 
 Training is the published recipe of the toy-model notebook: AdamW, 10,000 steps of 1,024 fresh inputs, constant rate
 1e-3, weight decay .01, the mean over features, a Xavier normal start of one instance, zero biases. Its weights are
@@ -162,9 +162,10 @@ def section(rows: list[Comparison], steps: int) -> str:
         "## Minimising against training",
         "",
         f"`benchmarks/minimise.py` on {machine()}; processor seconds of all searches (starts and hops) together. "
-        f"Training is the published recipe ({steps:,} steps of AdamW, batches of 1,024), one seed; both losses are "
-        "sums over features, by `expected_loss`. Models have biases; features are uniform. “Searches that agree” ended "
-        "within 1e-6 of the best, relatively: 0 % where the last polish still gained more than that.",
+        f"Training is the published recipe ({steps:,} steps of AdamW, batches of 1,024), one seed, kept from an "
+        "earlier run where there was one; both losses are sums over features, by `expected_loss`. Models have biases; "
+        "features are uniform. “Searches that agree” ended within 1e-6 of the best, relatively: 0 % where the last "
+        "polish still gained more than that.",
         "",
         *markdown_table(HEADER, [row.row() for row in rows], left=(2,)),
         "",

@@ -53,7 +53,7 @@ def expected_loss(
             up to 10 features; the binary law by its supports: all, or those whose probability matters),
             "quadrature" (elementwise activations and laws with a density), "hidden_quadrature" (any activation, laws
             with a density, W of rank at most 3), "monte_carlo" (anything), or "auto" (the first of these that applies;
-            `Estimate.reason` says why).
+            `Estimate.reason` says why; sampling where `samples`, `scheme` or `device` is given).
         rtol, atol: the quadratures work, and "monte_carlo" without `samples` draws, until the error is at most
             max(atol, rtol * |L|) or a fixed amount of work is spent; the error returned is the one reached.
         seed: of the random numbers of "monte_carlo".
@@ -78,6 +78,10 @@ def expected_loss(
     at = setting(model, W, b)
     started = perf_counter()
     chosen, why = _choose(at, rtol) if method == "auto" else (method, f"{method} was asked for")
+    drawing = {"samples": samples is not None, "scheme": scheme != "auto", "device": device is not None}
+    if method == "auto" and chosen != "monte_carlo" and any(drawing.values()):
+        given = " and ".join(name for name, is_given in drawing.items() if is_given)
+        chosen, why = "monte_carlo", f"given {given}, inputs are drawn"
     if enclosure and chosen in ("monte_carlo", "hidden_quadrature"):
         raise InputError(
             f"enclosure=True: method={chosen!r} proves no bound; use 'exact' or 'quadrature', or leave it out"

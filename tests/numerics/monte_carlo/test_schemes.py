@@ -154,7 +154,7 @@ def test_torch_devices_give_the_same_numbers() -> None:
 )
 def test_bad_arguments_are_refused(arguments, message) -> None:
     with pytest.raises(InputError, match=message):
-        expected_loss(ToyModel(4, 2, "solu", 0.4), np.ones((2, 4)), **arguments)
+        expected_loss(ToyModel(4, 2, "solu", 0.4), np.ones((2, 4)), method="monte_carlo", **arguments)
 
 
 def test_an_interrupted_run_leaves_nothing_behind() -> None:

@@ -142,8 +142,9 @@ def main() -> None:
     runs = len(names) * len(densities) * arguments.seeds
     lines = [
         f"{runs} models (n = {N}, m = {M}, importance {DECAY}^i, bias), one thread of {platform.machine()}, processor "
-        f"time of training alone; at once: {PROTOCOL.rows} rows, rate {PROTOCOL.learning_rate:g}, {PROTOCOL.steps} steps, a "
-        f"start of column norm {PROTOCOL.init_scale:g}, chosen on other seeds. Per density: median population loss over {arguments.seeds} seeds, relative to the recipe's median over {len(looped_seeds)}"
+        f"time of training alone; at once: {PROTOCOL.rows} rows, rate {PROTOCOL.learning_rate:g}, {PROTOCOL.steps} "
+        f"steps, a start of column norm {PROTOCOL.init_scale:g}, chosen on other seeds. Per density: median population "
+        f"loss over {arguments.seeds} seeds, relative to the recipe's median over {len(looped_seeds)}"
         + (" (its time scaled to as many)." if len(looped_seeds) < arguments.seeds else "."),
         "",
         f"| activation | recipe, looped | at once | ratio | {header} |",

@@ -27,7 +27,7 @@ def run(how: Run) -> Outcome:
     """Train and minimise on a grid of density and relative importance; compare phases and losses with theory."""
     from verify.plots.phase_map import phase_map_figure
 
-    size = how.choose(3, 9, 15)
+    size = how.choose(3, 7, 15)
     names = how.choose(ACTIVATIONS[:2], ACTIVATIONS, ACTIVATIONS)
     densities = [round(float(p), 4) for p in np.geomspace(0.01, 1, size)]
     ratios = [round(float(r), 4) for r in np.geomspace(0.1, 10, size)]

@@ -9,32 +9,17 @@ import numpy as np
 
 from verify.experiments.base import Experiment, Outcome, Run, Table, claim
 from verify.geometry.dimensionality import feature_dimensionality
+from verify.geometry.plateaux import NEAR, PLATEAUX, stands_out
 from verify.geometry.superposition import dimensions_per_feature, represented_features
 from verify.verdicts import Verdict
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["EXPERIMENT", "PLATEAUX", "stands_out"]
+__all__ = ["EXPERIMENT"]
 
-# Feature dimensionalities of the published figure and the polytope whose vertices have them.
-PLATEAUX = {
-    Fraction(1): "a dimension of its own",
-    Fraction(3, 4): "tetrahedron",
-    Fraction(2, 3): "triangle",
-    Fraction(1, 2): "antipodal pair",
-    Fraction(2, 5): "pentagon",
-    Fraction(3, 8): "square antiprism",
-}
 ACTIVATIONS = ["relu", "gelu", "silu", "sigmoid", "tanh", "solu", "rectified-power:2"]
 DENSITIES = [1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05, 0.02]
-_NEAR, _FLANK, _FEWEST = 0.005, 0.0125, 10
-
-
-def stands_out(D: np.ndarray, value: float) -> bool:
-    """Whether feature dimensionalities form a line at a value: at least 10 within .005, twice as many as on a flank."""
-    at = lambda centre: int((np.abs(D - centre) <= _NEAR).sum())  # noqa: E731
-    return at(value) >= _FEWEST and at(value) >= 2 * max(at(value - _FLANK), at(value + _FLANK))
 
 
 def run(how: Run) -> Outcome:
@@ -63,7 +48,7 @@ def run(how: Run) -> Outcome:
             "Features within .005 of a plateau, all seeds (bold in the figure where they form a line)",
             ("activation", "p", *(f"{f} {word}" for f, word in PLATEAUX.items())),
             [
-                (name, p, *(int((np.abs(D[i, j] - float(f)) <= _NEAR).sum()) for f in PLATEAUX))
+                (name, p, *(int((np.abs(D[i, j] - float(f)) <= NEAR).sum()) for f in PLATEAUX))
                 for i, name in enumerate(names)
                 for j, p in enumerate(densities)
             ],
@@ -100,7 +85,7 @@ def _claims(runs: xarray.Dataset, D: np.ndarray, per_feature: np.ndarray, counts
         ),
     ]
     others = [
-        f"{name} at p = {p:g} ({int((np.abs(D[i, j] - 0.5) <= _NEAR).sum())} features)"
+        f"{name} at p = {p:g} ({int((np.abs(D[i, j] - 0.5) <= NEAR).sum())} features)"
         for i, name in enumerate(names)
         for j, p in enumerate(densities)
         if name != "relu" and stands_out(D[i, j].ravel(), 0.5)

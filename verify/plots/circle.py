@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from verify.geometry.clusters import discretisation_index
 from verify.plots.style import COLOURS, MUTED, new_figure, styled
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ def circle_curves(adam: xarray.Dataset, sgd: xarray.Dataset) -> Figure:
         adam, sgd: of `verify.sweep` with n_hidden = 3 and the axis scale.
     """
     from verify.experiments.base import interval
-    from verify.experiments.circle import index_of
 
     scales = adam["scale"].values
     shown = [scales[0], scales[len(scales) // 2], scales[-1]]
@@ -69,7 +69,7 @@ def circle_curves(adam: xarray.Dataset, sgd: xarray.Dataset) -> Figure:
         bias_axes.set(xlabel="angle of the feature (degrees)", ylabel="bias, Adam")
         norm_axes.legend(fontsize=9)
         for name, runs, marker, colour in (("Adam", adam, "o", COLOURS["lower"]), ("SGD", sgd, "s", COLOURS["upper"])):
-            found = np.array([interval(index_of(runs.sel(scale=s))) for s in scales])
+            found = np.array([interval(_indices(runs.sel(scale=s))) for s in scales])
             errors = np.abs(found[:, 1:] - found[:, :1]).T
             index_axes.errorbar(scales, found[:, 0], errors, marker=marker, color=colour, label=name, capsize=3)
         index_axes.set(xscale="log", xlabel="scale (radians)", ylabel="discretisation index $Q$", ylim=(-0.03, 1.03))
@@ -80,3 +80,7 @@ def circle_curves(adam: xarray.Dataset, sgd: xarray.Dataset) -> Figure:
 def _best(cell: xarray.Dataset, name: str) -> np.ndarray:
     found: np.ndarray = cell[name].values[int(np.nanargmin(cell["loss"].values))]
     return found
+
+
+def _indices(cell: xarray.Dataset) -> list[float]:
+    return [discretisation_index(W) for W in cell["W"].values[~cell["diverged"].values]]

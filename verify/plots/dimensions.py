@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from verify.experiments.dimensions import PLATEAUX, stands_out
 from verify.geometry.dimensionality import feature_dimensionality
+from verify.geometry.plateaux import PLATEAUX, stands_out
 from verify.geometry.superposition import dimensions_per_feature
 from verify.plots.style import COLOURS, INK, MUTED, new_figure, styled
 

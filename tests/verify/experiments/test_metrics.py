@@ -8,10 +8,10 @@ import pytest
 from theory import InputError
 from verify.experiments.basics import monosemantic_neurons, polysemantic_neurons
 from verify.experiments.correlations import cosines_of_sets
-from verify.experiments.dimensions import stands_out
 from verify.experiments.pentagon import _regular, angle_gaps
 from verify.experiments.phases import PAIRINGS, pairing_of
 from verify.geometry.clusters import discretisation_index, effective_clusters, neighbour_share
+from verify.geometry.plateaux import stands_out
 from verify.geometry.superposition import (
     antipodal_pairs,
     dimensions_per_feature,

@@ -34,6 +34,8 @@ def load_activations(path: str | Path, key: str | None = None) -> np.ndarray:
         InputError: unknown ending, unreadable content, or no such tensor. Nothing in the file is ever executed.
     """
     file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{file}: there is no such file; give a .npy or .safetensors file of activations")
     if file.suffix == ".npy":
         try:
             array = np.load(file, allow_pickle=False)

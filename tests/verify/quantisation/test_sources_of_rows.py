@@ -134,3 +134,8 @@ def test_activations_of_a_running_network() -> None:
     assert verify.rotation_test(np.concatenate(seen), rotations=9).rows == 7
     with pytest.raises(InputError, match=r"no part 'encoder'; it has 0, 1, 1\.0, 1\.1"), record_activations(network, "encoder"):  # fmt: skip # noqa: E501
         pass
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.npy: there is no such file"):
+        load_activations(tmp_path / "absent.npy")

@@ -187,29 +187,33 @@ def _judge(
 
         found = recognise_large(kept, test, rng)
     evidence, status = verdict(space, len(kept), found, jump, box, method)
-    return Discovery(
-        n=box.n,
-        label=box.label,
-        name=found.name if len(kept) == len(algebra) else f"contains {found.name}",
-        group=found.group,
-        change_of_basis=found.R,
-        dimension=len(algebra),
-        verified_dimension=len(kept),
-        lie_algebra=algebra,
-        singular_values=space.singular_values,
-        threshold=space.threshold,
-        gap=space.gap,
-        discrete=found.discrete,
-        order=found.order if jump is None else None,
-        status=status,
-        jump=jump,
-        evidence=evidence,
-        method=method,
-        derivative=box.derivative,
-        samples=space.samples,
-        seconds=perf_counter() - started,
-        seed=seed,
-    )
+    fields = what_was_found(box, space, algebra, kept, found, jump, method)
+    return Discovery(**fields, evidence=evidence, status=status, seconds=perf_counter() - started, seed=seed)
+
+
+def what_was_found(
+    box: BlackBox, space: NullSpace, algebra: np.ndarray, kept: np.ndarray, found: Recognition, jump: Any, method: str
+) -> dict[str, Any]:
+    """The fields of a `Discovery` that follow from the null space, its verified part and the recognised group."""
+    return {
+        "n": box.n,
+        "label": box.label,
+        "name": found.name if len(kept) == len(algebra) else f"contains {found.name}",
+        "group": found.group,
+        "change_of_basis": found.R,
+        "dimension": len(algebra),
+        "verified_dimension": len(kept),
+        "lie_algebra": algebra,
+        "singular_values": space.singular_values,
+        "threshold": space.threshold,
+        "gap": space.gap,
+        "discrete": found.discrete,
+        "order": found.order if jump is None else None,
+        "jump": jump,
+        "method": method,
+        "derivative": box.derivative,
+        "samples": space.samples,
+    }
 
 
 def exponentials(algebra: np.ndarray, test: FiniteTest, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.symmetry.discovery import Discovery, exponentials, verdict
+from numerics.symmetry.discovery import Discovery, exponentials, verdict, what_was_found
 from numerics.symmetry.finite import FiniteTest, find_jump, finite_test
 from numerics.symmetry.frames import derivative_frame, match_scales
 from numerics.symmetry.lie_algebra import draw, null_space
@@ -91,25 +91,9 @@ def discover_intertwiner(f: Any, n: int, seed: int = 0) -> IntertwinerDiscovery:
     if ambiguity:
         evidence = (*evidence, f"B is not unique: {ambiguity} dimensions of matrices vanish on the values of f")
     return IntertwinerDiscovery(
-        n=box.n,
-        label=box.label,
-        name=found.name if len(kept) == len(algebra) else f"contains {found.name}",
-        group=found.group,
-        change_of_basis=found.R,
-        dimension=len(algebra),
-        verified_dimension=len(kept),
-        lie_algebra=algebra,
-        singular_values=space.singular_values,
-        threshold=space.threshold,
-        gap=space.gap,
-        discrete=found.discrete,
-        order=found.order if jump is None else None,
-        status=status,
-        jump=jump,
+        **what_was_found(box, space, algebra, kept, found, jump, "dense"),
         evidence=evidence,
-        method="dense",
-        derivative=box.derivative,
-        samples=space.samples,
+        status=status,
         seconds=perf_counter() - started,
         seed=seed,
         p=box.p,

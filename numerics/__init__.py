@@ -1,6 +1,6 @@
 """The value of any expectation, with an error that can be trusted."""
 
-from numerics.compile import compile_activation, compile_expression
+from numerics.compile import compile_activation, compile_expression, compile_with_slope
 from numerics.configurations.best import BestConfiguration, best_configuration
 from numerics.estimate import Estimate
 from numerics.exact import exact_loss
@@ -32,6 +32,7 @@ __all__ = [
     "compile_activation",
     "compile_expression",
     "compile_layer",
+    "compile_with_slope",
     "discover_equivariance",
     "discover_intertwiner",
     "exact_loss",

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import sympy
 
-from numerics.compile import compile_activation, compile_expression
+from numerics.compile import compile_activation, compile_expression, slope_expression
 from theory import Activation, InputError
 
 __all__ = ["ScalarMap", "polynomial_coefficients", "scalar_map"]
@@ -102,9 +102,7 @@ def _derivative(activation: Activation) -> Callable[[Array], Array]:
             return exponent * slope * np.where(z > 0, positive, np.where(z < 0, -negative, 0.0))
 
         return homogeneous
-    slope = activation.expr.diff(activation.z)
-    slope = slope.replace(lambda node: isinstance(node, sympy.DiracDelta), lambda node: sympy.Integer(0))
-    compiled = compile_expression(slope, activation.z)
+    compiled = compile_expression(slope_expression(activation), activation.z)
 
     def derivative(z: Array) -> Array:
         # 0 * infinity on a flat branch, as in the derivative of max(0, z)**(1/2) for z < 0.

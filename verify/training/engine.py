@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from theory import InputError, ToyModel
+from verify.training.batch import Batch, Trained
 from verify.training.evaluation import population_losses
 from verify.training.inputs import Inputs
-from verify.training.network import Network, batched_losses
+from verify.training.network import Network
 from verify.training.protocol import Protocol
-from verify.training.records import canonical, seed_sequence, to_dataset
-from verify.training.rows import minibatch, stratified_rows
+from verify.training.records import to_dataset
 
 if TYPE_CHECKING:
-    import torch
     import xarray
 
 __all__ = ["Protocol", "check_variant", "train"]
@@ -28,8 +25,6 @@ Progress = Callable[[float, float, str], None]
 _CURVE_POINTS = 100
 # Numbers in one intermediate array; larger batches are split, which changes no result.
 _LARGEST_BATCH = 4_000_000
-# Below this many numbers a second thread gains little, and waiting for it on a busy machine costs many times more.
-_WORTH_THREADS = 200_000
 
 
 def train(
@@ -77,12 +72,12 @@ def train(
 
     recorded = np.unique(np.linspace(0, protocol.steps, _CURVE_POINTS + 1).astype(int))
     kept = _checkpoint_steps(protocol)
-    cells = [[_Trained() for _ in seeds] for _ in models]
+    cells = [[Trained() for _ in seeds] for _ in models]
     for number, (indices, columns) in enumerate(batches):
         together = [models[i] for i in indices]
         name = f"training {together[0].activation.name}"
         step_done = lambda step, done=number, text=name: report(done * protocol.steps + step, total, text)  # noqa: E731
-        run = _Run(together, [seeds[j] for j in columns], protocol, network, inputs)
+        run = Batch(together, [seeds[j] for j in columns], protocol, network, inputs)
         found = run.train(recorded.tolist(), kept, step_done)
         for k, i in enumerate(indices):
             for r, j in enumerate(columns):
@@ -95,24 +90,6 @@ def train(
         "inputs": "independent features" if inputs is None else inputs.to_json(),
     }
     return to_dataset(models, seeds, recorded.tolist(), kept, cells, about)
-
-
-@dataclass
-class _Trained:
-    """What one (model, seed) ended with."""
-
-    W: np.ndarray = field(default_factory=lambda: np.empty(0))
-    b: np.ndarray = field(default_factory=lambda: np.empty(0))
-    V: np.ndarray | None = None
-    curve: np.ndarray = field(default_factory=lambda: np.empty(0))
-    checkpoints: np.ndarray = field(default_factory=lambda: np.empty(0))
-    loss: float = np.nan
-    loss_error: float = np.nan
-    diverged: bool = False
-
-    @property
-    def trained_loss(self) -> float:
-        return np.nan if self.diverged else float(self.curve[-1])
 
 
 def _checked(models: Any, seeds: Any, protocol: Protocol) -> tuple[list[ToyModel], list[int]]:
@@ -176,7 +153,7 @@ def _batches(models: list[ToyModel], seeds: int, protocol: Protocol) -> Iterator
     for (n, *_), members in groups.items():
         # One-active rows: at most 16 per feature.
         rows = protocol.rows + (16 * int(n) if protocol.data == "stratified" else 0)
-        fits = max(1, _LARGEST_BATCH // (rows * int(n)))
+        fits = max(1, _LARGEST_BATCH // (rows * int(n) * protocol.starts))
         columns = min(seeds, fits)
         height = max(1, fits // columns)
         for top in range(0, len(members), height):
@@ -184,195 +161,9 @@ def _batches(models: list[ToyModel], seeds: int, protocol: Protocol) -> Iterator
                 yield members[top : top + height], list(range(left, min(left + columns, seeds)))
 
 
-class _Run:
-    """One batch: models of one shape, activation and law, and their seeds, trained by shared matrix products."""
-
-    def __init__(
-        self, models: list[ToyModel], seeds: list[int], protocol: Protocol, network: Network, inputs: Inputs | None
-    ):
-        import torch
-
-        self.models, self.seeds, self.protocol, self.network, self.inputs = models, seeds, protocol, network, inputs
-        self.shape = (len(models), len(seeds))
-        self.n, self.m = int(models[0].n_features), int(models[0].n_hidden)
-        # Rows are shared by the seeds of a model; independent minibatches leave everybody alone.
-        alone = protocol.data == "minibatch" and inputs is None
-        self.layout = (self.shape[0] * self.shape[1], 1) if alone else self.shape
-        repeat = self.layout[0] // self.shape[0]
-        kind = torch.float64 if protocol.data == "population" else getattr(torch, protocol.dtype)
-        self.tensor = lambda array: torch.as_tensor(np.ascontiguousarray(array), dtype=kind, device=protocol.device)
-        start = lambda which, shape: self.tensor(  # noqa: E731
-            np.array([[_start(model, seed, protocol, which) for seed in seeds] for model in models]).reshape(shape)
-        ).requires_grad_()
-        self.W = start("start", (*self.layout, self.m, self.n))
-        self.V = None if network.tied else start("start out", (*self.layout, self.m, self.n))
-        self.b = torch.zeros(*self.layout, self.n, dtype=self.W.dtype, device=self.W.device, requires_grad=True)
-        self.has_bias = self.tensor(np.repeat([float(model.bias) for model in models], repeat)[:, None, None])
-        weights = [[float(v) for v in model.importances] for model in models]
-        self.importance = self.tensor(np.repeat(weights, repeat, axis=0))
-        scales = [_gradient_scale(model, protocol, inputs) for model in models]
-        self.scale = self.tensor(np.repeat(scales, repeat)[:, None])
-
-    def train(self, recorded: list[int], kept: list[int], tick: Callable[[int], None]) -> list[list[_Trained]]:
-        """Every (model, seed) after the last step; `recorded` steps of the loss, `kept` steps of the weights."""
-        import torch
-
-        protocol, (rows, columns) = self.protocol, self.shape
-        parameters = [self.W] + [p for p in (self.V,) if p is not None]
-        optimiser = _optimiser(
-            [*parameters, self.b] if any(model.bias for model in self.models) else parameters, protocol
-        )
-        objective = self._population() if protocol.data == "population" else self._sampled()
-        # A copy: in float64 on the CPU the array would share the memory that the optimiser goes on writing to.
-        plain = lambda value: np.array(value.detach().double().cpu().numpy())  # noqa: E731
-        losses: list[Any] = []
-        snapshots: list[Any] = []
-        with torch.enable_grad(), _threads(rows * columns * self.n * (protocol.rows + self.n)):
-            for step in range(protocol.steps + 1):
-                loss, backward = objective(step)
-                if step in recorded:
-                    losses.append(plain(loss).reshape(rows, columns))
-                    tick(step)
-                if step in kept:
-                    snapshots.append(plain(self.W).reshape(rows, columns, self.m, self.n))
-                if step == protocol.steps:
-                    break
-                if protocol.schedule == "cosine":
-                    for group in optimiser.param_groups:
-                        group["lr"] = protocol.learning_rate * (1 + np.cos(np.pi * step / protocol.steps)) / 2
-                optimiser.zero_grad()
-                backward()
-                optimiser.step()
-        W = plain(self.W).reshape(rows, columns, self.m, self.n)
-        V = None if self.V is None else plain(self.V.mT).reshape(rows, columns, self.n, self.m)
-        b, curve = plain(self.b * self.has_bias).reshape(rows, columns, self.n), np.stack(losses, axis=-1)
-        states = np.stack(snapshots, axis=2) if snapshots else np.empty((rows, columns, 0))
-        return [
-            [
-                _Trained(W[i, j], b[i, j], None if V is None else V[i, j], curve[i, j], states[i, j])
-                for j in range(columns)
-            ]
-            for i in range(rows)
-        ]
-
-    def _sampled(self) -> Callable[[int], tuple[torch.Tensor, Callable[[], None]]]:
-        draw = _rows(self.models, self.seeds, self.protocol, self.inputs)
-        now: list[torch.Tensor] = []
-        activation = self.models[0].activation
-
-        def objective(step: int) -> tuple[torch.Tensor, Callable[[], None]]:
-            redraws = 1 if self.protocol.data == "minibatch" else self.protocol.redraw_every
-            if step == 0 or (step < self.protocol.steps and step % redraws == 0):
-                now[:] = [self.tensor(array) for array in draw(step)]
-            out = None if self.V is None else self.V.mT
-            b = self.b * self.has_bias
-            X, weights = now
-            loss = batched_losses(X, weights, self.W, b, activation, self.importance, self.network, out)
-            return loss, (loss * self.scale).sum().backward
-
-        return objective
-
-    def _population(self) -> Callable[[int], tuple[torch.Tensor, Callable[[], None]]]:
-        from numerics.population import population_objective
-
-        losses = [population_objective(model, self.protocol.frequencies) for model in self.models]
-
-        def objective(step: int) -> tuple[torch.Tensor, Callable[[], None]]:
-            W, b = (value.detach().cpu().numpy() for value in (self.W, self.b * self.has_bias))
-            # Runs that diverge overflow here, and are reported as diverged.
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = [one(W[i], b[i]) for i, one in enumerate(losses)]
-            loss, d_weights, d_bias = (self.tensor(np.stack(parts)) for parts in zip(*found, strict=True))
-
-            def backward() -> None:
-                self.W.grad = d_weights * self.scale[..., None, None]
-                self.b.grad = d_bias * self.scale[..., None] * self.has_bias
-
-            return loss, backward
-
-        return objective
-
-
-@contextmanager
-def _threads(size: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        if size < _WORTH_THREADS:
-            torch.set_num_threads(1)
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _start(model: ToyModel, seed: int, protocol: Protocol, which: str) -> np.ndarray:
-    n, m = int(model.n_features), int(model.n_hidden)
-    std = {"unit": m**-0.5, "xavier": (2 / (n + m)) ** 0.5, "normal": 1.0}[protocol.init] * protocol.init_scale
-    rng = np.random.default_rng(seed_sequence([which, canonical(model)], seed))
-    return rng.normal(scale=std, size=(m, n))
-
-
-def _gradient_scale(model: ToyModel, protocol: Protocol, inputs: Inputs | None) -> float:
-    if protocol.reduction == "mean":
-        return 1 / int(model.n_features)
-    if protocol.reduction == "sum":
-        return 1.0
-    importances = np.array([float(i) for i in model.importances])
-    if inputs is None:
-        weight = importances @ [float(p) for p in model.densities]
-        predicting_zero = float(weight) * float(model.law.absolute_moment(2))
-    else:
-        predicting_zero = float(importances @ (inputs.draw(4096, np.random.default_rng(0)) ** 2).mean(axis=0))
-    return 1 / predicting_zero if predicting_zero > 0 else 1.0
-
-
-def _optimiser(parameters: list[torch.Tensor], protocol: Protocol) -> torch.optim.Optimizer:
-    import torch
-
-    if protocol.optimiser == "sgd":
-        return torch.optim.SGD(
-            parameters, protocol.learning_rate, momentum=protocol.momentum, weight_decay=protocol.weight_decay
-        )
-    kind = torch.optim.Adam if protocol.optimiser == "adam" else torch.optim.AdamW
-    return kind(parameters, protocol.learning_rate, betas=(0.9, protocol.beta2), weight_decay=protocol.weight_decay)
-
-
-def _rows(
-    models: list[ToyModel], seeds: list[int], protocol: Protocol, inputs: Inputs | None
-) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
-    """step -> rows (set, row, n) and their weights (set, row)."""
-    if inputs is not None:
-        # The same rows for every model, seed and batch: they depend on the step alone.
-        key, even = ["inputs", inputs.to_json()], np.full(protocol.rows, 1 / protocol.rows)
-
-        def shared(step: int) -> tuple[np.ndarray, np.ndarray]:
-            X = inputs.draw(protocol.rows, np.random.default_rng(seed_sequence(key, step)))
-            return np.tile(X, (len(models), 1, 1)), np.tile(even, (len(models), 1))
-
-        return shared
-    if protocol.data == "minibatch":
-        streams = [
-            (model, np.random.default_rng(seed_sequence(["minibatch", canonical(model)], seed)))
-            for model in models
-            for seed in seeds
-        ]
-        weights = np.full((len(streams), protocol.rows), 1 / protocol.rows)
-        return lambda step: (np.stack([minibatch(model, protocol.rows, rng) for model, rng in streams]), weights)
-
-    def draw(step: int) -> tuple[np.ndarray, np.ndarray]:
-        pairs = []
-        for model in models:
-            key = ["rows", [str(p) for p in model.densities], model.law.label]
-            pairs.append(stratified_rows(model, protocol.rows, np.random.default_rng(seed_sequence(key, step))))
-        return np.stack([X for X, _ in pairs]), np.stack([weights for _, weights in pairs])
-
-    return draw
-
-
 def _evaluate(
     models: list[ToyModel],
-    cells: list[list[_Trained]],
+    cells: list[list[Trained]],
     protocol: Protocol,
     network: Network,
     inputs: Inputs | None,

@@ -14,7 +14,7 @@ from verify.training.records import formula
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Network", "batched_losses", "reconstruct"]
+__all__ = ["Network", "batched_losses", "is_thin", "reconstruct"]
 
 # Above this many features per hidden dimension two thin products beat one with the Gram matrix.
 _THIN = 4
@@ -55,6 +55,11 @@ class Network:
         return json.dumps({"tied": self.tied, "hidden_activation": None if phi is None else formula(phi)})
 
 
+def is_thin(n: int, m: int) -> bool:
+    """Whether W x and W^T h, one after the other, cost less than the product with the Gram matrix."""
+    return n > _THIN * m
+
+
 def reconstruct(
     X: Tensor, W: Tensor, b: Tensor, activation: Activation, network: Network | None = None, V: Tensor | None = None
 ) -> Tensor:
@@ -73,7 +78,7 @@ def reconstruct(
     network = Network() if network is None else network
     sets, members, m, n = W.shape
     sigma = compile_activation(activation, backend="torch")
-    if network.is_toy_model and n <= _THIN * m:
+    if network.is_toy_model and not is_thin(n, m):
         gram = W.mT @ W
         # All members of a set in one product: [B, n] times [n, s n].
         z = X @ gram.permute(0, 2, 1, 3).reshape(sets, n, members * n)

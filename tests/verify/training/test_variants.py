@@ -11,7 +11,8 @@ import numerics
 from numerics import compile_activation
 from theory import InputError, ToyModel, activation
 from verify import CircleFeatures, FeatureSets, Network, Protocol, train
-from verify.training.engine import _checkpoint_steps, _start
+from verify.training.batch import _start
+from verify.training.engine import _checkpoint_steps
 from verify.training.evaluation import held_out_rows, sampled_losses
 from verify.training.network import reconstruct
 
@@ -177,7 +178,7 @@ def test_checkpoints_hold_the_way_from_start_to_end():
     np.testing.assert_array_equal(runs.W_checkpoint[:, :, -1], runs.W)
     np.testing.assert_array_equal(
         runs.W_checkpoint[1, 1, 0, :1, :3],
-        _start(ToyModel(3, 1, "relu", density=0.1), 1, Protocol(), "start").astype("f4"),
+        _start(ToyModel(3, 1, "relu", density=0.1), 1, 0, Protocol(), "start").astype("f4"),
     )
     assert np.abs(runs.W_checkpoint[0, 0, 0] - runs.W[0, 0]).max() > 0.1
 
@@ -204,7 +205,7 @@ def test_what_gradients_are_taken_of(inputs):
 def test_checkpoints_in_double_precision_are_not_overwritten(setting):
     model = ToyModel(4, 2, "relu", density=0.1)
     runs = train(model, 1, Protocol(steps=30, checkpoints=3, **setting))
-    np.testing.assert_allclose(runs.W_checkpoint[0, 0, 0], _start(model, 0, Protocol(), "start"), rtol=1e-12)
+    np.testing.assert_allclose(runs.W_checkpoint[0, 0, 0], _start(model, 0, 0, Protocol(), "start"), rtol=1e-12)
     assert np.abs(np.diff(runs.W_checkpoint[0, 0], axis=0)).max(axis=(1, 2)).min() > 1e-3
 
 

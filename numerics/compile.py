@@ -51,9 +51,7 @@ def compile_expression(expression: sympy.Expr, *symbols: sympy.Symbol, backend: 
                 else np.broadcast_to(result, np.shape(values[0])) + 0.0
             )
         (result,) = program.run(operations(), *values)
-        if backend == "torch" and not hasattr(result, "shape"):
-            return values[0] * 0 + result
-        return result
+        return _like(values[0], result) if backend == "torch" else result
 
     return evaluate
 
@@ -70,6 +68,11 @@ def compile_activation(activation: Activation, backend: str = "numpy") -> Callab
         names = ", ".join(sorted(map(str, activation.parameters)))
         raise InputError(f"activation {activation.name!r} has the free parameters {names}; substitute numbers first")
     return _compiled_activation(activation, one_of("backend", backend, _TABLES))
+
+
+def _like(z: Any, result: Any) -> Any:
+    """A result in the form of the tensor z, on which it may not depend (a constant, or a choice between constants)."""
+    return result.to(z.dtype) if hasattr(result, "dtype") else z * 0 + result
 
 
 def slope_expression(activation: Activation) -> sympy.Expr:
@@ -101,7 +104,7 @@ def compile_with_slope(activation: Activation) -> Callable[[Any], tuple[Any, Any
 
     def evaluate(z: Any) -> tuple[Any, Any]:
         value, slope = program.run(torch_operations(), z)
-        value, slope = (v if hasattr(v, "shape") else z * 0 + v for v in (value, slope))
+        value, slope = _like(z, value), _like(z, slope)
         return value, slope.nan_to_num(0.0, 0.0, 0.0) if singular else slope
 
     return evaluate
@@ -123,13 +126,15 @@ def _compiled_activation(activation: Activation, backend: str) -> Callable[[Any]
     )
 
     slope = _slope_at_origin(activation) if backend == "torch" else None
+    constant = [backend == "torch" and _only_a_shift(activation, k) for k in range(len(activation.reductions))]
 
     def evaluate(x: Any) -> Any:
         if backend == "numpy":
             x = np.asarray(x, dtype=np.result_type(x, np.float32))
         found: list[Any] = []
-        for reduction, summand in zip(activation.reductions, summands, strict=True):
-            found.append(reducers[reduction.operation](summand(x, *found)))
+        for reduction, summand, is_constant in zip(activation.reductions, summands, constant, strict=True):
+            reduced = reducers[reduction.operation](summand(x.detach() if is_constant else x, *found))
+            found.append(reduced)
         if backend == "torch" and activation.profile is not None:
             # rho(r)/r has no gradient at r = 0, where autograd carries its NaN through the branch not taken, and its
             # derivative overflows where r^2 vanishes: there f(x) is rho'(0) x to rounding.
@@ -139,6 +144,23 @@ def _compiled_activation(activation: Activation, backend: str) -> Callable[[Any]
         return final(x, *found)
 
     return evaluate
+
+
+def _only_a_shift(activation: Activation, k: int) -> bool:
+    """Whether the output does not depend on the k-th reduction, as softmax does not on the maximum it subtracts.
+
+    Then its gradient, which autograd would carry through several passes, adds up to zero: that of f through R and
+    through later sums S = sum_j s(z_j, R) with ds/dR = c s is df/dR + sum_S c S df/dS.
+    """
+    reduction, later = activation.reductions[k], activation.reductions[k + 1 :]
+    R = reduction.symbol
+    total = activation.expr.diff(R)
+    for other in later:
+        rate = sympy.simplify(other.summand.diff(R) / other.summand)
+        if other.operation != "sum" or rate.free_symbols or other.summand.has(*(r.symbol for r in later)):
+            return False
+        total += rate * other.symbol * activation.expr.diff(other.symbol)
+    return bool(later) and sympy.simplify(total) == 0
 
 
 def _slope_at_origin(activation: Activation) -> float | None:
@@ -222,7 +244,8 @@ def torch_operations() -> Operations:
     def tensors(values: tuple[Any, ...]) -> list[Any]:
         like = next((v for v in values if isinstance(v, torch.Tensor)), None)
         if like is None:
-            return [torch.as_tensor(v) for v in values]
+            # Nothing says which precision is wanted; the caller rounds what comes of it.
+            return [torch.as_tensor(v, dtype=torch.float64) for v in values]
         return [
             v if isinstance(v, torch.Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device)
             for v in values

@@ -9,8 +9,9 @@ import sympy
 import torch
 
 import theory
-from numerics import compile_activation, compile_expression
-from theory import InputError
+from numerics import compile_activation, compile_expression, compile_with_slope
+from theory import Activation, InputError
+from theory.activations import Reduction, z
 
 POINTS = np.array([-7.3, -2.0, -1.0, -0.31, 0.0, 0.2, 0.5, 1.0, 3.0, 6.5])
 TORCH = {
@@ -67,6 +68,52 @@ def test_saturated_activations_do_not_overflow() -> None:
     assert np.array_equal(compile_activation(theory.activation("sigmoid"))(far), [0.0, 1.0])
     assert np.array_equal(compile_activation(theory.activation("softplus"))(far), [0.0, 1e4])
     assert np.array_equal(compile_activation(theory.activation("softmax"))(far), [0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n in theory.activation_names() if theory.activation(n).is_elementwise]
+    + ["power:3", "rectified-power:1/2", "signed-power:3/2"],
+)
+def test_slopes_agree_with_autograd_off_the_kinks_and_stay_finite_on_them(name: str) -> None:
+    activation = theory.activation(name)
+    z = torch.tensor(POINTS, requires_grad=True)
+    value, slope = compile_with_slope(activation)(z.detach())
+    expected = compile_activation(activation, "torch")(z)
+    assert torch.equal(value, expected.detach())
+    (gradient,) = torch.autograd.grad(expected.sum(), z)
+    kinks = {float(kink) for kink in activation.kinks}
+    smooth = torch.tensor([float(point) not in kinks for point in POINTS])
+    torch.testing.assert_close(slope[smooth], gradient[smooth], rtol=1e-12, atol=1e-14)
+    assert bool(slope.isfinite().all())
+
+
+def test_the_slope_of_relu_at_its_kink_is_the_mean_of_both_sides() -> None:
+    value, slope = compile_with_slope(theory.activation("relu"))(torch.tensor([-1.0, 0.0, 2.0]))
+    assert value.tolist() == [0, 0, 2]
+    assert slope.tolist() == [0, 0.5, 1]
+    with pytest.raises(InputError, match="'softmax' is not elementwise"):
+        compile_with_slope(theory.activation("softmax"))
+
+
+@pytest.mark.parametrize("name", ["softmax", "solu"])
+def test_gradients_of_coupled_activations_agree_with_torch(name: str) -> None:
+    # The maximum that softmax subtracts is taken for a constant: ties and far values must not show it.
+    x = torch.tensor([[0.3, -2.0, 5.0], [1.0, 1.0, 1.0], [40.0, 40.0, -40.0]], dtype=torch.float64, requires_grad=True)
+    pull = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    (found,) = torch.autograd.grad((compile_activation(theory.activation(name), "torch")(x) * pull).sum(), x)
+    (expected,) = torch.autograd.grad((TORCH[name](x) * pull).sum(), x)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_maximum_that_matters_keeps_its_gradient() -> None:
+    # x - max(x) does depend on the maximum.
+    M, S = sympy.symbols("M S", real=True)
+    reductions = (Reduction(M, "max", z), Reduction(S, "sum", sympy.exp(z - M)))
+    shifted = Activation("shifted", z - M, reductions)
+    x = torch.tensor([1.0, 3.0], dtype=torch.float64, requires_grad=True)
+    (found,) = torch.autograd.grad(compile_activation(shifted, "torch")(x)[0], x)
+    assert found.tolist() == [1.0, -1.0]
 
 
 def test_torch_gradients_are_finite_where_the_function_is_flat() -> None:

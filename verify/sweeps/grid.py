@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import product
@@ -32,7 +32,11 @@ PROTOCOL = ("protocol", *(f.name for f in fields(Protocol)))
 # What belongs to the sweep as a whole.
 WHOLE = ("seeds", "restarts")
 TABLES = ("model", "network", "inputs", "training")
-RECIPES = ("default", "published")
+RECIPES: Mapping[str, Callable[[], Protocol]] = {
+    "default": Protocol,
+    "published": Protocol.published,
+    "screened": Protocol.screened,
+}
 KINDS = ("independent", "correlated", "anticorrelated", "circle")
 # The integers of a NetCDF 3 file.
 _LARGEST_SEED = 2**31
@@ -123,11 +127,11 @@ def as_grid(description: Mapping[str, Any]) -> Grid:
     Args:
         description: names of `ToyModel` (activation, n_features, n_hidden, density, law, importance or
             importance_ratio r for I_i = r**i, bias), of `Network` (tied, hidden_activation), of `Protocol` (with
-            protocol = "default" or "published" as the base of the other fields), `seeds` (a count or a list) and
-            `restarts` (of the minimiser set beside the trained losses; 0 for none); and inputs = "correlated" or
-            "anticorrelated" (sets of set_size features, active with the model's density) or "circle" (features of the
-            given scale; the density means nothing there) instead of "independent". They may stand in tables "model",
-            "network", "training". Per-feature values are a list in a list: density = [[0.1, 0.2, 0.2]].
+            protocol = "default", "published" or "screened" as the base of the other fields), `seeds` (a count or a
+            list) and `restarts` (of the minimiser set beside the trained losses; 0 for none); and inputs = "correlated"
+            or "anticorrelated" (sets of set_size features, active with the model's density) or "circle" (features of
+            the given scale; the density means nothing there) instead of "independent". They may stand in tables
+            "model", "network", "training". Per-feature values are a list in a list: density = [[0.1, 0.2, 0.2]].
 
     Raises:
         InputError: an unknown name, one given twice, a required one left out, an empty axis, or a value that
@@ -180,8 +184,7 @@ def _plain(value: Any) -> Any:
 def _setting(chosen: Mapping[str, Any]) -> tuple[ToyModel, Protocol, Network, Inputs | None]:
     model = {name: chosen[name] for name in MODEL if name in chosen and name != "importance_ratio"}
     network = Network(**{name: chosen[name] for name in NETWORK if name in chosen})
-    recipe = one_of("protocol", chosen.get("protocol", "default"), RECIPES)
-    base = Protocol() if recipe == "default" else Protocol.published()
+    base = RECIPES[one_of("protocol", chosen.get("protocol", "default"), RECIPES)]()
     changes = {name: chosen[name] for name in PROTOCOL if name in chosen and name != "protocol"}
     protocol = Protocol(**{**json.loads(base.to_json()), **changes})
     built = ToyModel(**model)

@@ -37,10 +37,13 @@ def test_lists_are_axes_and_cells_come_in_the_order_of_their_product():
 
 
 def test_tables_group_and_the_published_recipe_is_a_base():
-    grid = as_grid({"model": BASE, "training": {"protocol": ["default", "published"], "steps": 30}, "seeds": [7, 2]})
-    ours, published = (cell.protocol for cell in grid.cells)
+    grid = as_grid(
+        {"model": BASE, "training": {"protocol": ["default", "published", "screened"], "steps": 30}, "seeds": [7, 2]}
+    )
+    ours, published, screened = (cell.protocol for cell in grid.cells)
     assert (ours.optimiser, published.optimiser) == ("adam", "adamw")
-    assert ours.steps == published.steps == 30
+    assert ours.steps == published.steps == screened.steps == 30
+    assert (ours.starts, screened.starts) == (1, 5)
     assert grid.cells[0].seeds == (7, 2)
 
 

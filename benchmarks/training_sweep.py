@@ -149,11 +149,11 @@ def main() -> None:
     runs = len(names) * len(densities) * arguments.seeds
     lines = [
         f"{runs} models (n = {N}, m = {M}, importance {DECAY}^i, bias), one thread of {platform.machine()}, processor "
-        f"time of training alone (the recipe's: {STEPS // 5} steps just before and after ours, scaled to {runs} models); "
-        f"at once: `Protocol.screened()`, chosen on other seeds ({PROTOCOL.rows} rows, rate {PROTOCOL.learning_rate:g}, "
-        f"{PROTOCOL.steps} steps, {PROTOCOL.starts} starts of column norm {PROTOCOL.init_scale:g} of which one goes on "
-        f"after {PROTOCOL.screening}). Per density: median population loss over {arguments.seeds} seeds, relative to the "
-        f"recipe's median over {len(looped_seeds)}.",
+        f"time of training alone (the recipe's: {STEPS // 5} steps just before and after ours, scaled to {runs} "
+        f"models); at once: `Protocol.screened()`, chosen on other seeds ({PROTOCOL.rows} rows, rate "
+        f"{PROTOCOL.learning_rate:g}, {PROTOCOL.steps} steps, {PROTOCOL.starts} starts of column norm "
+        f"{PROTOCOL.init_scale:g} of which one goes on after {PROTOCOL.screening}). Per density: median population "
+        f"loss over {arguments.seeds} seeds, relative to the recipe's median over {len(looped_seeds)}.",
         "",
         f"| activation | recipe, looped | at once | ratio | {header} |",
         "|---|--:|--:|--:|" + "--:|" * len(densities),

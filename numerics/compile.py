@@ -357,7 +357,9 @@ def mpmath_operations() -> Operations:
     }
 
 
+@cache
 def _float_constant(value: Any) -> Any:
+    # Cached: sympy takes as long to round sqrt(2) as torch takes for an array of a hundred thousand numbers.
     return bool(value) if value in (sympy.true, sympy.false) else float(value)
 
 
@@ -376,9 +378,14 @@ def _norm_torch(v: Any) -> Any:
     return scale * torch.linalg.vector_norm(v / scale, dim=-1, keepdim=True)
 
 
+def _product(*factors: Any) -> Any:
+    # Constants first: each would cost a pass over the array.
+    return reduce(operator.mul, sorted(factors, key=lambda factor: not isinstance(factor, float)))
+
+
 _ARITHMETIC: Mapping[str, Callable[..., Any]] = {
     "add": lambda *v: reduce(lambda a, b: a + b, v),
-    "mul": lambda *v: reduce(lambda a, b: a * b, v),
+    "mul": _product,
     "lt": operator.lt,
     "le": operator.le,
     "gt": operator.gt,

@@ -28,15 +28,25 @@ _FEWEST_ROWS = 64
 
 
 class WeightedRows:
-    """Rows X of shape (g, B, n) with weights of shape (g, B), and what every step needs of them."""
+    """Rows X of shape (g, B, n) with weights of shape (g, B) and what every step needs of them."""
 
     def __init__(self, X: Tensor, weights: Tensor):
         import torch
 
-        self.X, self.weights = X, weights
+        self.X, self.weights, self._target = X, weights, X
         # A column of ones carries the bias into the product with the Gram matrix.
         self.with_one = torch.cat([X, torch.ones_like(X[..., :1])], dim=-1)
         self.weighted = (weights[..., None] * self.with_one).mT.contiguous()
+
+    def target(self, members: int) -> Tensor:
+        """X once for every member, shape (g, B, s n).
+
+        Written out, it is subtracted in one run through memory instead of n numbers at a time.
+        """
+        n = self.X.shape[-1]
+        if self._target.shape[-1] != members * n:
+            self._target = self.X.repeat(1, 1, members)
+        return self._target
 
 
 def in_parts(X: Tensor, weights: Tensor, members: int) -> list[tuple[slice, Tensor, Tensor]]:
@@ -97,13 +107,12 @@ def tied_gradient(
     else:
         # All members of a set in one product: [B, n + 1] times [n + 1, s n].
         gram = torch.cat([(W.mT @ W).transpose(1, 2), b[:, None]], dim=1).view(sets, n + 1, members * n)
-        value, slope = sigma((rows.with_one @ gram).view(sets, -1, members, n))
-        error = value - rows.X[:, :, None]
+        value, slope = sigma(rows.with_one @ gram)
+        error = value - rows.target(members)
         if loss_too:
-            squared = error.square().view(sets, -1, members * n)
-            losses = ((rows.weights[:, None] @ squared).view(sets, members, n) @ importance[..., None]).squeeze(-1)
-        pull = (error * slope).view(sets, -1, members * n)
-        both = (rows.weighted @ pull).view(sets, n + 1, members, n) * (2 * importance[:, None, None])
+            per_feature = (rows.weights[:, None] @ error.square()).view(sets, members, n)
+            losses = (per_feature @ importance[..., None]).squeeze(-1)
+        both = (rows.weighted @ (error * slope)).view(sets, n + 1, members, n) * (2 * importance[:, None, None])
         d_bias, D = both[:, n], both[:, :n].transpose(1, 2)
         d_weights = W @ (D + D.mT)
     return losses, d_weights, d_bias

@@ -113,7 +113,7 @@ def test_the_chosen_start_trains_as_it_would_alone() -> None:
 
 
 def test_a_start_that_diverges_is_not_chosen() -> None:
-    wild = Protocol(optimiser="sgd", learning_rate=0.01, momentum=0, steps=60, init="normal")
+    wild = Protocol(optimiser="sgd", learning_rate=0.01, momentum=0, steps=60, init="normal", init_scale=1.0)
     model = ToyModel(3, 2, "power:3", density=0.5)
     before, after = (train(model, 12, replace(wild, starts=k, screening=20)).diverged.values.sum() for k in (1, 6))
     assert (before, after) == (10, 0)

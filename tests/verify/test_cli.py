@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from verify.cli import main
+from verify.training.protocol import NAMED
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,6 +146,14 @@ def test_train_sets_seeds_beside_the_bounds(capsys: pytest.CaptureFixture[str], 
     assert data["lower_bound"] <= data["best_known"] <= data["best_trained"] * (1 + 1e-9)
     assert out_file.is_file()
     assert [path.name for path in out_file.parent.iterdir()] == ["model.nc"]
+
+
+def test_train_under_a_named_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "-a", "relu", "-n", "3", "-m", "2", "-p", "0.1", "--seeds", "2", "--steps", "20"]
+    for name, make in NAMED.items():
+        code, out, _ = run(capsys, *words, "--protocol", name, "--json")
+        assert code == 0
+        assert json.loads(out)["protocol"] == json.loads(replace(make(), steps=20).to_json())
 
 
 def test_train_a_coupled_activation(capsys: pytest.CaptureFixture[str]) -> None:

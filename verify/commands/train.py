@@ -21,8 +21,8 @@ __all__ = ["run"]
 
 def run(arguments: argparse.Namespace) -> Output:
     """Train many seeds at once and set them beside the bounds and the minimised population loss."""
-    from verify.training import Protocol
     from verify.training import train as train_models
+    from verify.training.protocol import named_protocol
     from verify.training.standing import standing
 
     model = model_of(arguments, arguments.features, arguments.hidden, arguments.bias)
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> Output:
             raise InputError(f"--out {arguments.dataset} is a folder; name a file, such as {path / 'runs.nc'}")
         path.parent.mkdir(parents=True, exist_ok=True)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    protocol = Protocol() if arguments.steps is None else Protocol(steps=arguments.steps)
+    protocol = named_protocol(arguments.protocol, **({} if arguments.steps is None else {"steps": arguments.steps}))
     with progress_bar() as report_progress:
         dataset = train_models(model, seeds=list(seeds), protocol=protocol, progress=report_progress)
     losses = dataset["loss"].values[0]

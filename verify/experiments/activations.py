@@ -41,11 +41,10 @@ def run(how: Run) -> Outcome:
     others = how.choose(OTHERS[:2], OTHERS, OTHERS)
     setting = {
         "n_features": N, "n_hidden": M, "importance_ratio": RATIO, "bias": True, "density": densities, "seeds": seeds,
-        "loss_rtol": 1e-3,
+        "loss_rtol": 1e-3, **how.choose({"steps": 300}, {"protocol": "screened"}, {"protocol": "screened"}),
     }  # fmt: skip
-    steps = {} if how.size != "quick" else {"steps": 300}
-    main = how.sweep("main", {**setting, **steps, "activation": list(MAIN), "restarts": how.choose(0, 2, 8)})
-    other = how.sweep("others", {**setting, **steps, "activation": list(others), "restarts": 0})
+    main = how.sweep("main", {**setting, "activation": list(MAIN), "restarts": how.choose(0, 2, 8)})
+    other = how.sweep("others", {**setting, "activation": list(others), "restarts": 0})
     tables = [
         _counts("Features represented (columns longer than half the longest)", (main, other),
                 represented_features),
@@ -59,7 +58,8 @@ def run(how: Run) -> Outcome:
         f"n = {N}, m = {M}, importance I_i = {RATIO}^i, uniform features, a bias; {seeds} seeds.",
         "Counts are means over the seeds within 1 % of the best known loss (minimised population loss or best seed), "
         "or the best seed where none is.",
-        "Adam with cosine decay on stratified rows, all models of an activation at once (Protocol()).",
+        "Adam with cosine decay on stratified rows, all models of an activation at once "
+        f"({how.choose('Protocol(steps=300)', 'Protocol.screened()', 'Protocol.screened()')}).",
         "The study states neither its importances nor optimiser, steps and seeds.",
     ]
     figures = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,29 +42,25 @@ def run(how: Run) -> Outcome:
     small = how.sweep(
         "n20-m5",
         {"activation": ["linear", "relu"], "density": DENSITIES, "n_features": 20, "n_hidden": 5, "bias": True,
-         "importance_ratio": 0.7, "seeds": seeds, "restarts": how.choose(0, 2, 8), "loss_rtol": 1e-3},
+         "importance_ratio": 0.7, "seeds": seeds, "restarts": how.choose(0, 2, 8), "loss_rtol": 1e-3,
+         "protocol": how.choose("default", "screened", "screened")},
+    )  # fmt: skip
+    large_seeds = how.choose(1, 3, 10)
+    large = how.sweep(
+        "n80-m20",
+        {"activation": ["linear", "relu"], "density": how.choose(DENSITIES[::3], DENSITIES, DENSITIES), "bias": True,
+         "n_features": 80, "n_hidden": 20, "importance_ratio": 0.9, "seeds": large_seeds, "restarts": 0,
+         "loss_rtol": 1e-2,
+         "training": {"data": "minibatch", "rows": 512, "learning_rate": 0.01, "steps": how.choose(200, 3000, 10_000)}},
     )  # fmt: skip
     privileged = how.sweep(
         "privileged-basis",
         {"activation": "relu", "hidden_activation": "relu", "density": PRIVILEGED_DENSITIES, "n_features": 10,
-         "n_hidden": 5, "bias": True, "importance_ratio": 0.75, "seeds": how.choose(10, 100, 1000), "restarts": 0},
+         "n_hidden": 5, "bias": True, "importance_ratio": 0.75, "seeds": how.choose(10, 1000, 1000), "restarts": 0},
     )  # fmt: skip
-    rows = []
-    for name in ("linear", "relu"):
-        for p in DENSITIES:
-            cell = small.sel(activation=name, density=p)
-            kept = good_seeds(cell)
-            best, b = _best(cell), cell["b"].values[int(np.nanargmin(cell["loss"].values))]
-            norms = np.linalg.norm(best, axis=0)
-            shown = norms > 0.5 * norms.max()
-            rows.append(
-                (name, p, shown_interval(represented_features(kept)), shown_interval(antipodal_pairs(kept)),
-                 float(norms[shown].std() / norms[shown].mean()), float(b[~shown].mean())
-                 if (~shown).any() else np.nan, p / 2, f"{float(cell['success_rate']):.0%}")
-            )  # fmt: skip
     header = (
-        "activation", "p", "features represented", "antipodal pairs", "spread of their norms", "bias of the others",
-        "E x = p/2", "seeds at the best known loss",
+        "n", "m", "activation", "p", "features represented", "antipodal pairs", "spread of their norms",
+        "bias of the others", "E x = p/2", "seeds at the best known loss",
     )  # fmt: skip
     neurons = []
     for p in PRIVILEGED_DENSITIES:
@@ -72,17 +68,43 @@ def run(how: Run) -> Outcome:
         single = int(monosemantic_neurons(W))
         neurons.append((p, int(represented_features(W)), single, polysemantic_neurons(W)))
     protocol = [
-        f"n = 20, m = 5, importance .7^i, uniform features, a bias; {seeds} seeds; Protocol().",
+        f"n = 20, m = 5, importance .7^i, uniform features, a bias; {seeds} seeds; "
+        f"{how.choose('Protocol()', 'Protocol.screened()', 'Protocol.screened()')}.",
+        f"n = 80, m = 20, importance .9^i: {large_seeds} seeds, Adam with cosine decay from .01, "
+        f"{how.choose(200, 3000, 10_000)} batches of 512; the best known loss is that of the best seed.",
         "Privileged basis: relu(W^T relu(W x) + b), n = 10, m = 5, importance .75^i; best of "
         f"{privileged.sizes['seed']} seeds.",
         "Represented: longer than half the longest column. Monosemantic: 90 % of a neuron's squared weight on one.",
     ]
     tables = [
-        Table("No activation in the hidden layer", header, rows),
+        Table("No activation in the hidden layer", header, [*_rows(small), *_rows(large)]),
         Table("ReLU in the hidden layer", ("p", "features", "monosemantic neurons", "polysemantic neurons"), neurons),
     ]
-    figures = {"basics_features": feature_bars(small), "basics_privileged": hidden_axes(privileged)}
+    figures = {
+        "basics_features": feature_bars(small),
+        "basics_features_large": feature_bars(large),
+        "basics_privileged": hidden_axes(privileged),
+    }
     return Outcome(protocol, tables, _claims(small, privileged), figures)
+
+
+def _rows(runs: xarray.Dataset) -> list[tuple[Any, ...]]:
+    rows = []
+    for name, p in product(runs["activation"].values, runs["density"].values):
+        cell = runs.sel(activation=name, density=p)
+        kept = good_seeds(cell)
+        best, b = _best(cell), cell["b"].values[int(np.nanargmin(cell["loss"].values))]
+        shown = _shown(best)
+        norms = np.linalg.norm(best, axis=0)[shown]
+        losses = cell["loss"].values
+        reached = cell["reached"].values if "reached" in cell else losses <= 1.01 * np.nanmin(losses)
+        rows.append(
+            (runs.sizes["feature"], runs.sizes["hidden"], str(name), float(p),
+             shown_interval(represented_features(kept)), shown_interval(antipodal_pairs(kept)),
+             float(norms.std() / norms.mean()), float(b[~shown].mean()) if (~shown).any() else np.nan, float(p / 2),
+             f"{float(np.mean(reached)):.0%}")
+        )  # fmt: skip
+    return rows
 
 
 def _best(cell: xarray.Dataset) -> np.ndarray:

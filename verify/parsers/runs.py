@@ -57,6 +57,12 @@ def add_train(commands: Any) -> None:
     add_sizes(parser, required=True)
     parser.add_argument("--bias", action="store_true", help="train a bias as well")
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds (default 8)")
+    parser.add_argument(
+        "--protocol",
+        default="default",
+        choices=("default", "screened", "published"),
+        help="how to train: the default, several starts per seed of which the best goes on, or the notebook's recipe",
+    )
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the protocol's)")
     parser.add_argument("--out", dest="dataset", metavar="FILE.nc", help="also write weights and losses as NetCDF")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import product
@@ -19,7 +19,7 @@ from theory.arguments import one_of
 from verify.sources import digest_of_sources
 from verify.training.inputs import CircleFeatures, FeatureSets, Inputs
 from verify.training.network import Network
-from verify.training.protocol import Protocol
+from verify.training.protocol import Protocol, named_protocol
 from verify.training.records import canonical
 from verify.verdicts import versions
 
@@ -32,11 +32,6 @@ PROTOCOL = ("protocol", *(f.name for f in fields(Protocol)))
 # What belongs to the sweep as a whole.
 WHOLE = ("seeds", "restarts")
 TABLES = ("model", "network", "inputs", "training")
-RECIPES: Mapping[str, Callable[[], Protocol]] = {
-    "default": Protocol,
-    "published": Protocol.published,
-    "screened": Protocol.screened,
-}
 KINDS = ("independent", "correlated", "anticorrelated", "circle")
 # The integers of a NetCDF 3 file.
 _LARGEST_SEED = 2**31
@@ -184,9 +179,8 @@ def _plain(value: Any) -> Any:
 def _setting(chosen: Mapping[str, Any]) -> tuple[ToyModel, Protocol, Network, Inputs | None]:
     model = {name: chosen[name] for name in MODEL if name in chosen and name != "importance_ratio"}
     network = Network(**{name: chosen[name] for name in NETWORK if name in chosen})
-    base = RECIPES[one_of("protocol", chosen.get("protocol", "default"), RECIPES)]()
     changes = {name: chosen[name] for name in PROTOCOL if name in chosen and name != "protocol"}
-    protocol = Protocol(**{**json.loads(base.to_json()), **changes})
+    protocol = named_protocol(chosen.get("protocol", "default"), **changes)
     built = ToyModel(**model)
     if "importance_ratio" in chosen:
         ratio = chosen["importance_ratio"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from theory import InputError
 from theory.arguments import one_of
 
-__all__ = ["Protocol"]
+__all__ = ["Protocol", "named_protocol"]
 
 _INFINITY = float("inf")
 
@@ -135,3 +137,19 @@ class Protocol:
     def to_json(self) -> str:
         """The protocol as one line of JSON."""
         return json.dumps(asdict(self))
+
+
+NAMED: Mapping[str, Callable[[], Protocol]] = {
+    "default": Protocol,
+    "screened": Protocol.screened,
+    "published": Protocol.published,
+}
+
+
+def named_protocol(name: str, **changes: Any) -> Protocol:
+    """The protocol "default", "screened" or "published", with some of its fields changed.
+
+    Raises:
+        InputError: an unknown name, or a change that `Protocol` refuses.
+    """
+    return replace(NAMED[one_of("protocol", name, NAMED)](), **changes)

@@ -7,7 +7,7 @@ features are sampled, with the probability of that event as their weight.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from theory import FeatureLaw, ToyModel
 __all__ = ["law_rule", "minibatch", "one_active_rows", "stratified_rows", "two_or_more_active"]
 
 RULE_ORDER = 8
+# Above this density a number for every entry is drawn as fast as a set of entries.
+_MASKED = 0.4
 
 
 @cache
@@ -111,7 +113,29 @@ def two_or_more_active(densities: np.ndarray, count: int, rng: np.random.Generat
 
 
 def minibatch(model: ToyModel, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` independent inputs of the model, shape (count, n)."""
-    densities = np.array([float(p) for p in model.densities])
-    active = rng.random((count, len(densities))) < densities
-    return np.where(active, model.law.sample(rng, active.shape), 0.0)
+    """`count` independent inputs of the model, shape (count, n); values are drawn for active entries alone."""
+    densities, n = _float_densities(model), int(model.n_features)
+    if densities.min() == 1:
+        return model.law.sample(rng, (count, n))
+    X = np.zeros(count * n)
+    active = _active_entries(densities, count, rng)
+    X[active] = model.law.sample(rng, len(active))
+    return X.reshape(count, n)
+
+
+def _active_entries(densities: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Which entries of `count` independent rows, laid end to end, are active: feature i with its density."""
+    largest, size = float(densities.max()), count * len(densities)
+    if largest > _MASKED:
+        return np.flatnonzero(rng.random((count, len(densities))) < densities)
+    # How many, then which: so many independent draws need not be made to find that most entries are empty.
+    found = rng.choice(size, rng.binomial(size, largest), replace=False, shuffle=False)
+    if densities.min() == largest:
+        return found
+    return found[rng.random(len(found)) * largest < densities[found % len(densities)]]
+
+
+@lru_cache(maxsize=1024)
+def _float_densities(model: ToyModel) -> np.ndarray:
+    # Exact numbers of sympy are slow to turn into floats, and a model is asked for every batch.
+    return np.array([float(p) for p in model.densities])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from theory.arguments import InputError
+from verify.geometry.dimensionality import feature_dimensionality
 
 __all__ = ["SHAPES", "Component", "Kind", "interference_components", "kinds", "shape_of"]
 
-_COSINE, _LONG, _RANK, _ALIKE = 0.2, 0.5, 0.3, 0.12
+_COSINE, _LONG, _RANK, _ALIKE, _APART = 0.1, 0.5, 0.3, 0.1, 0.01
 
 
 def _polygon(k: int) -> np.ndarray:
@@ -40,7 +41,6 @@ SHAPES: Mapping[str, np.ndarray] = {
     "tetrahedron": _simplex(4),
     "4-simplex": _simplex(5),
     "pentagon": _polygon(5),
-    "heptagon": _polygon(7),
     "square antiprism": _square_antiprism(),
 }
 
@@ -76,17 +76,21 @@ class Component:
     Attributes:
         features: their indices.
         kind: how many, in how many dimensions, in which shape.
+        isolated: whether the dimensionality of every one of them is that of the kind, rank/size, within .01: they form
+            a tight frame of equal norms, and nothing outside, however short, lies in their dimensions.
     """
 
     features: tuple[int, ...]
     kind: Kind
+    isolated: bool
 
 
 def interference_components(W: Any, cosine: float = _COSINE, threshold: float = _LONG) -> list[Component]:
     """The connected components of the graph of features, with an edge where |cos| of two columns exceeds `cosine`.
 
     Only represented features count: those longer than `threshold` times the longest. The rank of a component is the
-    number of singular values of its unit columns above .3 of the largest.
+    number of singular values of its unit columns above .3 of the largest. D_i sums over all features: a component that
+    many weak overlaps reach, or columns too short to count, is found but not isolated.
 
     Args:
         W: finite weights of shape (m, n).
@@ -109,8 +113,10 @@ def interference_components(W: Any, cosine: float = _COSINE, threshold: float = 
     W = np.asarray(W.detach().cpu() if hasattr(W, "detach") else W, dtype=np.float64)
     if W.ndim != 2 or not np.isfinite(W).all():
         raise InputError(f"W has shape {W.shape}; give finite weights of shape (m, n)")
-    norms = np.linalg.norm(W, axis=0)
+    norms, D = np.linalg.norm(W, axis=0), feature_dimensionality(W)
     shown = np.flatnonzero((norms > threshold * norms.max(initial=0)) & (norms > 0))
+    if not len(shown):
+        return []
     unit = W[:, shown] / norms[shown]
     count, labels = connected_components(np.abs(unit.T @ unit) > cosine, directed=False)
     found = []
@@ -119,12 +125,14 @@ def interference_components(W: Any, cosine: float = _COSINE, threshold: float = 
         columns = unit[:, members]
         singular = np.linalg.svd(columns, compute_uv=False)
         rank = int((singular > _RANK * singular[0]).sum())
-        found.append(Component(tuple(shown[members].tolist()), Kind(len(members), rank, shape_of(columns, rank))))
+        kind = Kind(len(members), rank, shape_of(columns, rank))
+        isolated = bool(np.abs(D[shown[members]] - float(kind.share)).max() <= _APART)
+        found.append(Component(tuple(shown[members].tolist()), kind, isolated))
     return sorted(found, key=lambda component: (-component.kind.size, component.features))
 
 
 def shape_of(columns: np.ndarray, rank: int) -> str:
-    """The figure that unit columns form: every one sees the others under its cosines, within .12; "" for none."""
+    """The figure that unit columns form: every one sees the others under its cosines, within .1; "" for none."""
     for name, vertices in SHAPES.items():
         fits = vertices.shape[1] == columns.shape[1] and np.linalg.matrix_rank(vertices) == rank
         if fits and np.abs(_views(columns) - _views(vertices)).max(initial=0) <= _ALIKE:
@@ -132,9 +140,9 @@ def shape_of(columns: np.ndarray, rank: int) -> str:
     return ""
 
 
-def kinds(components: list[Component]) -> Counter[Kind]:
-    """How often each kind of component is there."""
-    return Counter(component.kind for component in components)
+def kinds(components: Iterable[Component]) -> Counter[Kind]:
+    """How often each kind of isolated component is there."""
+    return Counter(component.kind for component in components if component.isolated)
 
 
 def _views(columns: np.ndarray) -> np.ndarray:

@@ -87,6 +87,12 @@ def kept_weights(cell: xarray.Dataset) -> np.ndarray:
     return np.asarray(W[~cell["diverged"].values.astype(bool) & np.isfinite(W).all(axis=(1, 2))])
 
 
+def finite_losses(cell: xarray.Dataset) -> np.ndarray:
+    """Losses of the seeds that did not diverge."""
+    losses = cell["loss"].values
+    return np.asarray(losses[~cell["diverged"].values.astype(bool) & np.isfinite(losses)])
+
+
 def _counted(count: int, word: str) -> str:
     return f"{count} {word}{'s' if count > 1 else ''}"
 
@@ -179,8 +185,9 @@ def _figure_table(lines: xarray.Dataset, found: Found) -> Table:
         shown = represented_features(W)
         inside = [sum(kind.size * c for kind, c in kinds(interference_components(one)).items()) for one in W]
         ordered = sorted(counts.items(), key=lambda item: -item[0].size * item[1])
-        loss = lines["loss"].sel(density=p).mean("seed")
-        above = float(loss.sel(learning_rate=rate) / loss.min()) - 1
+        losses = {other: finite_losses(lines.sel(learning_rate=other, density=p)) for other in RATES}
+        best = min(float(found.mean()) for found in losses.values() if len(found))
+        above = float(losses[rate].mean()) / best - 1
         rows.append(
             (rate, f"{p:.3g}", shown_interval(dimensions_per_feature(W)), shown_interval(shown),
              shown_interval(inside / shown, percent=True), f"{above:.2%}",
@@ -196,12 +203,12 @@ def _figure_table(lines: xarray.Dataset, found: Found) -> Table:
 def _dense_table(lines: xarray.Dataset, found: Found) -> Table:
     n, m = lines.sizes["feature"], lines.sizes["hidden"]
     W = found[RATES[0], 1.0]
-    losses = lines["loss"].sel(density=1.0, learning_rate=RATES[0]).values
+    losses = finite_losses(lines.sel(density=1.0, learning_rate=RATES[0]))
     gram = np.swapaxes(W, -1, -2) @ W
     apart = np.linalg.norm(gram @ gram - gram, axis=(1, 2)) / np.linalg.norm(gram, axis=(1, 2))
     D = feature_dimensionality(W)
     rows = [
-        ("loss over that of m features kept, (n - m)/12", shown_interval(losses[np.isfinite(losses)] / ((n - m) / 12))),
+        ("loss over that of m features kept, (n - m)/12", shown_interval(losses / ((n - m) / 12))),
         ("distance of G = WᵀW from a projection, |G² - G|/|G|", shown_interval(apart)),
         ("D*", shown_interval(dimensions_per_feature(W))),
         ("features represented", shown_interval(represented_features(W))),
@@ -216,6 +223,8 @@ def _dense_table(lines: xarray.Dataset, found: Found) -> Table:
 
 
 def _line_claims(found: Found, m: int) -> list[Verdict]:
+    if not any(len(W) for W in found.values()):
+        return [claim("ReLU dimensionalities line up at fractions", None, "every run diverged")]
     claims = []
     for fraction, words in PLATEAUX.items():
         at = _lines(found, fraction)
@@ -230,20 +239,22 @@ def _line_claims(found: Found, m: int) -> list[Verdict]:
         holds = bool(at) and float(shares.mean()) >= _MOSTLY
         claims.append(claim(f"ReLU dimensionalities line up at {fraction}, and this means: {words}", holds, measured))
     for level in (1.0, 0.5):
-        sticky, measured = [], []
+        sticky, ranges = [], []
         for rate in RATES:
             stars = {p: float(dimensions_per_feature(W).mean()) for (r, p), W in found.items() if r == rate and len(W)}
+            if not stars:
+                continue
             at_level = [p for p, D in stars.items() if abs(np.log(D / level)) <= 0.1]
             evenly = 0.2 * (len(stars) - 1) / max(-np.log(min(stars.values())), 0.2)
             sticky.append(len(at_level) >= 2 * evenly)
-            measured.append(
+            ranges.append(
                 f"within 10 % at {len(at_level)} of {len(stars)} densities"
                 + (f", p = {at_level[0]:.3g} to {at_level[-1]:.3g}" if at_level else "")
                 + f" (rate {rate:g}; {evenly:.2g} if D* fell evenly)"
             )
         claims.append(
             claim(f"D* is sticky at {Fraction(level)}: twice as many densities as if it fell evenly", all(sticky),
-                  "; ".join(measured))
+                  "; ".join(ranges))
         )  # fmt: skip
     sums = [float(feature_dimensionality(W).sum(axis=-1).max()) for W in found.values() if len(W)]
     claims.append(

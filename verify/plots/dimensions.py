@@ -44,11 +44,12 @@ def dimensions_figure(dataset: xarray.Dataset) -> Figure:
         for level, words in ((1.0, "1"), (0.5, "1/2"), (m / n, f"$m/n={m / n:g}$")):
             axes.axhline(level, color=MUTED, linewidth=0.9, linestyle=":")
             axes.annotate(
-                words, (inverse[-1], level), xytext=(8, 0), textcoords="offset points", va="center", color=INK
+                words, (1.18 * inverse.max(), level), xytext=(4, 0), textcoords="offset points", va="center", color=INK
             )
         axes.set(
-            xscale="log", yscale="log", xlabel="$1/p$ (sparser to the right)", ylabel="dimensions per feature $D^*$"
-        )
+            xscale="log", yscale="log", xlim=(0.85 * inverse.min(), 1.18 * inverse.max()),
+            xlabel="$1/p$ (sparser to the right)", ylabel="dimensions per feature $D^*$",
+        )  # fmt: skip
         figure.legend(loc="outside upper center", ncols=4)
     return figure
 

@@ -151,3 +151,26 @@ def test_at_density_one_a_turned_subspace_is_no_worse_than_kept_features():
         D = dimensions.feature_dimensionality(W)
         np.testing.assert_allclose(D, np.diag(W.T @ W), rtol=1e-12)
         assert dimensions.dimensions_per_feature(W) == pytest.approx(1)
+
+
+def test_only_isolated_figures_count():
+    # One vertex a little longer: the features that keep a dimensionality of 3/8 are in no isolated antiprism.
+    W = figures("square antiprism", 4)
+    longest = np.flatnonzero(np.linalg.norm(W, axis=0) > 0.5)[::8]
+    W[:, longest] *= 1.05
+    near = dimensions.features_near(W[None], Fraction(3, 8))
+    assert near[0] >= 10
+    np.testing.assert_array_equal(dimensions.share_in_figure(W[None], Fraction(3, 8)), [0])
+
+
+def test_the_share_in_isolated_figures_counts_features():
+    # Two pentagons, and four lines with something short on them.
+    W = np.zeros((1, 6, 30))
+    W[0, :, :10] = figures("pentagon", 2, n=10, m=6)
+    left = np.linalg.svd(W[0, :, :10])[0][:, 4:]
+    W[0, :, 10:12], W[0, :, 12:20] = left, 0.2 * np.repeat(left, 4, axis=1)
+    found = {(rate, 0.5): W for rate in dimensions.RATES}
+    lines = fake({"activation": ["relu"], "density": [0.5], "training": {"learning_rate": dimensions.RATES}}, "one")
+    row = dimensions._figure_table(lines.isel(activation=0), found).rows[0]
+    assert row[3:6] == ("12", "83%", "0.00%")
+    assert row[6] == "5 features in 2 dimensions (pentagon): 2 times"

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from verify.geometry.dimensionality import feature_dimensionality
 from verify.geometry.plateaux import PLATEAUX, stands_out
@@ -50,6 +51,11 @@ def dimensions_figure(dataset: xarray.Dataset) -> Figure:
             xscale="log", yscale="log", xlim=(0.85 * inverse.min(), 1.18 * inverse.max()),
             xlabel="$1/p$ (sparser to the right)", ylabel="dimensions per feature $D^*$",
         )  # fmt: skip
+        for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            ticks = [v for k in range(-4, 5) for v in (10.0**k, 2 * 10.0**k, 5 * 10.0**k) if low <= v <= high]
+            axis.set_major_locator(FixedLocator(ticks))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
         figure.legend(loc="outside upper center", ncols=4)
     return figure
 

@@ -110,7 +110,18 @@ def _curve_tables(curves: xarray.Dataset) -> list[Table]:
     return [
         Table("D* = m/|W|², mean over seeds", header, rows(dimensions_per_feature)),
         Table(f"Features represented of {n}, mean over seeds", header, rows(represented_features)),
+        Table(
+            "Isolated figures of every activation, all seeds and densities together",
+            ("activation", "at p =", "figures"),
+            [_all_figures(curves, name) for name in names],
+        ),
     ]
+
+
+def _all_figures(curves: xarray.Dataset, name: str) -> tuple[str, str, str]:
+    by_density = {p: isolated_kinds(_of_curve(curves, name, p)) for p in curves["density"].values}
+    total = sum(by_density.values(), start=Counter())
+    return name, ", ".join(f"{p:g}" for p, counts in by_density.items() if counts) or "none", _counts(total) or "none"
 
 
 def _of_curve(curves: xarray.Dataset, name: str, p: float) -> np.ndarray:
@@ -166,7 +177,7 @@ def _plateau_table(found: Found) -> Table:
                 (f"{fraction} {words}", _shown(at), f"{most} at {_shown([best])}", shown_interval(shares, percent=True))
             )
     return Table(
-        "ReLU: fractions at which dimensionalities form a line (mean and 95 % interval over seeds)",
+        "ReLU: fractions where dimensionalities form a line (mean, 95 % interval over seeds; in the last column over lines too)",
         ("fraction", "line at p =", "most features within .005, per seed", "of those on lines, in isolated copies"),
         rows or [("none", "", "", "")],
     )
@@ -177,6 +188,12 @@ def isolated_kinds(W: np.ndarray) -> Counter[Kind]:
     return sum((kinds(interference_components(one)) for one in W), start=Counter())
 
 
+def _counts(counts: Counter[Kind]) -> str:
+    """Those that hold most features first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[0].size * item[1], item[0]))
+    return "; ".join(f"{kind}: {c} times" if c > 1 else f"{kind}: once" for kind, c in ordered)
+
+
 def _figure_table(lines: xarray.Dataset, found: Found) -> Table:
     rows = []
     for (rate, p), W in found.items():
@@ -184,14 +201,13 @@ def _figure_table(lines: xarray.Dataset, found: Found) -> Table:
             continue
         shown = represented_features(W)
         inside = [sum(kind.size * c for kind, c in kinds(interference_components(one)).items()) for one in W]
-        ordered = sorted(counts.items(), key=lambda item: -item[0].size * item[1])
         losses = {other: finite_losses(lines.sel(learning_rate=other, density=p)) for other in RATES}
         best = min(float(found.mean()) for found in losses.values() if len(found))
         above = float(losses[rate].mean()) / best - 1
         rows.append(
             (rate, f"{p:.3g}", shown_interval(dimensions_per_feature(W)), shown_interval(shown),
              shown_interval(inside / shown, percent=True), f"{above:.2%}",
-             "; ".join(f"{kind}: {c} times" for kind, c in ordered))
+             _counts(counts))
         )  # fmt: skip
     return Table(
         "ReLU: isolated figures, all seeds together (densities without any are left out)",

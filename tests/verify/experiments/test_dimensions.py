@@ -124,8 +124,11 @@ def test_diverged_seeds_are_left_out_and_counted(diverged, monkeypatch, tmp_path
     # No number is made up where nothing is left.
     assert np.isnan(curve[1]) == (diverged != "one")
     assert np.isnan(curve[2]) == (diverged == "all")
+    runs = {"one": 8, "cell": 6, "all": 0}[diverged]
+    shown = f"5 features in 2 dimensions (pentagon): {5 * runs} times" if runs else "none"
+    assert outcome.tables[2].rows[0][2] == shown
     if diverged != "all":
-        pentagons = [row for row in outcome.tables[3].rows if "pentagon" in row[-1]]
+        pentagons = [row for row in outcome.tables[4].rows if "pentagon" in row[-1]]
         counts = [int(row[-1].split(": ")[1].split()[0]) for row in pentagons]
         kept = {"one": [10, 15], "cell": [15]}[diverged]
         assert sorted(set(counts)) == kept

@@ -177,7 +177,7 @@ def _plateau_table(found: Found) -> Table:
                 (f"{fraction} {words}", _shown(at), f"{most} at {_shown([best])}", shown_interval(shares, percent=True))
             )
     return Table(
-        "ReLU: fractions where dimensionalities form a line (mean, 95 % interval over seeds; in the last column over lines too)",
+        "ReLU: fractions where dimensionalities form a line (mean, 95 % interval over seeds; the last over lines too)",
         ("fraction", "line at p =", "most features within .005, per seed", "of those on lines, in isolated copies"),
         rows or [("none", "", "", "")],
     )

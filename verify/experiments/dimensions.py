@@ -55,7 +55,7 @@ def run(how: Run) -> Outcome:
         f"Diverged and left out: {lost[0]} of {curves['diverged'].size} runs of the curves, {lost[1]} of "
         f"{lines['diverged'].size} of the plateaux.",
         f"A line: at least 10 features of all seeds within {NEAR:g} of a fraction, twice as many as beside it.",
-        "Isolated figure: features that interfere (|cos| > .1) with no represented feature outside, each of "
+        "Isolated component: features that interfere (|cos| > .1) with no represented feature outside, each of "
         "dimensionality rank/size within .01, so that nothing else lies in their dimensions.",
     ]
     figures = {"dimensions_per_feature": dimensions_figure(curves), "feature_dimensionality": plateaux_figure(found)}
@@ -111,8 +111,8 @@ def _curve_tables(curves: xarray.Dataset) -> list[Table]:
         Table("D* = m/|W|², mean over seeds", header, rows(dimensions_per_feature)),
         Table(f"Features represented of {n}, mean over seeds", header, rows(represented_features)),
         Table(
-            "Isolated figures of every activation, all seeds and densities together",
-            ("activation", "at p =", "figures"),
+            "Isolated components of every activation, all seeds and densities together",
+            ("activation", "at p =", "components"),
             [_all_figures(curves, name) for name in names],
         ),
     ]
@@ -210,8 +210,16 @@ def _figure_table(lines: xarray.Dataset, found: Found) -> Table:
              _counts(counts))
         )  # fmt: skip
     return Table(
-        "ReLU: isolated figures, all seeds together (densities without any are left out)",
-        ("rate", "p", "D*", "represented", "of these in isolated figures", "loss above the better rate", "figures"),
+        "ReLU: isolated components, all seeds together (densities without any are left out)",
+        (
+            "rate",
+            "p",
+            "D*",
+            "represented",
+            "of these in isolated components",
+            "loss above the better rate",
+            "components",
+        ),
         rows or [("none", *[""] * 6)],
     )
 

@@ -39,19 +39,20 @@ def run(how: Run) -> Outcome:
     n, m = how.choose((60, 12), (200, 20), (400, 30))
     steps, few = how.choose(600, 2000, 4000), how.choose(DENSITIES[::4], DENSITIES, DENSITIES)
     names, seeds = how.choose(ACTIVATIONS[:2], ACTIVATIONS, ACTIVATIONS), how.choose(1, 1, 3)
-    curves = _sweep(how, "curves", n, m, steps, few, names, RATES[:1], seeds)
+    curves = _sweep(how, "curves", n, m, steps, few, names, RATES[:1], 0.7, seeds)
     wide, narrow = how.choose((60, 12), (400, 30), (400, 30))
     many, starts = how.choose(PUBLISHED[::7], PUBLISHED, PUBLISHED), how.choose(1, 3, 10)
     longer = how.choose(600, 3000, 10_000)
-    lines = _sweep(how, "plateaux", wide, narrow, longer, many, ["relu"], RATES, starts).sel(activation="relu")
+    lines = _sweep(how, "plateaux", wide, narrow, longer, many, ["relu"], RATES, 0.1, starts).sel(activation="relu")
     found = {(rate, p): kept_weights(lines.sel(learning_rate=rate, density=p)) for rate in RATES for p in many}
     tables = [*_curve_tables(curves), _plateau_table(found), _figure_table(lines, found), _dense_table(lines, found)]
     lost = int(curves["diverged"].sum()), int(lines["diverged"].sum())
     protocol = [
         "Equal importance, uniform features, a bias; Adam with cosine decay on fresh batches of 256.",
-        f"Curves: n = {n}, m = {m}, rate {RATES[0]:g}, {steps} steps, {_counted(seeds, 'seed')}.",
+        f"Curves: n = {n}, m = {m}, rate {RATES[0]:g}, {steps} steps, columns of norm .7 at the start, "
+        f"{_counted(seeds, 'seed')}.",
         f"Plateaux: ReLU, n = {wide}, m = {narrow}, the published densities, rates {RATES[0]:g} and {RATES[1]:g}, "
-        f"{longer} steps, {_counted(starts, 'seed')}.",
+        f"{longer} steps, columns of norm .1 at the start, {_counted(starts, 'seed')}.",
         f"Diverged and left out: {lost[0]} of {curves['diverged'].size} runs of the curves, {lost[1]} of "
         f"{lines['diverged'].size} of the plateaux.",
         f"A line: at least 10 features of all seeds within {NEAR:g} of a fraction, twice as many as beside it.",
@@ -71,26 +72,30 @@ def _sweep(
     densities: list[float],
     activations: list[str],
     rates: list[float],
+    norm: float,
     seeds: int,
 ) -> xarray.Dataset:
     return how.sweep(
         f"{name}-n{n}-m{m}",
         {"activation": activations, "density": densities, "n_features": n, "n_hidden": m, "bias": True,
          "seeds": seeds, "restarts": 0, "loss_rtol": 1e-3,
-         "training": {"data": "minibatch", "rows": 256, "learning_rate": rates, "steps": steps}},
+         "training": {"data": "minibatch", "rows": 256, "learning_rate": rates, "steps": steps, "init_scale": norm}},
     )  # fmt: skip
 
 
 def kept_weights(cell: xarray.Dataset) -> np.ndarray:
     """Weights of the seeds that did not diverge: shape (kept, m, n), kept = 0 where every one did."""
-    W = cell["W"].values
-    return np.asarray(W[~cell["diverged"].values.astype(bool) & np.isfinite(W).all(axis=(1, 2))])
+    return np.asarray(cell["W"].values[_kept(cell)])
 
 
 def finite_losses(cell: xarray.Dataset) -> np.ndarray:
     """Losses of the seeds that did not diverge."""
-    losses = cell["loss"].values
-    return np.asarray(losses[~cell["diverged"].values.astype(bool) & np.isfinite(losses)])
+    return np.asarray(cell["loss"].values[_kept(cell)])
+
+
+def _kept(cell: xarray.Dataset) -> np.ndarray:
+    finite = np.isfinite(cell["W"].values).all(axis=(1, 2)) & np.isfinite(cell["loss"].values)
+    return np.asarray(finite & ~cell["diverged"].values.astype(bool))
 
 
 def _counted(count: int, word: str) -> str:
@@ -226,13 +231,17 @@ def _figure_table(lines: xarray.Dataset, found: Found) -> Table:
 
 def _dense_table(lines: xarray.Dataset, found: Found) -> Table:
     n, m = lines.sizes["feature"], lines.sizes["hidden"]
-    W = found[RATES[0], 1.0]
-    losses = finite_losses(lines.sel(density=1.0, learning_rate=RATES[0]))
+    W, cell = found[RATES[0], 1.0], lines.sel(density=1.0, learning_rate=RATES[0])
+    losses, kept = finite_losses(cell), (n - m) / 12
     gram = np.swapaxes(W, -1, -2) @ W
     apart = np.linalg.norm(gram @ gram - gram, axis=(1, 2)) / np.linalg.norm(gram, axis=(1, 2))
     D = feature_dimensionality(W)
+    # A feature that is never predicted costs E x^2 = 1/3 instead of its variance.
+    dead = (gram.sum(axis=-1) / 2 + cell["b"].values[_kept(cell)] <= 0).sum(axis=-1)
     rows = [
-        ("loss over that of m features kept, (n - m)/12", shown_interval(losses / ((n - m) / 12))),
+        ("loss over that of m features kept, (n - m)/12", shown_interval(losses / kept)),
+        ("dead features: predicted 0 at the mean input", shown_interval(dead)),
+        ("loss over (n - m)/12 + 1/4 for every dead feature", shown_interval(losses / (kept + dead / 4))),
         ("distance of G = WᵀW from a projection, |G² - G|/|G|", shown_interval(apart)),
         ("D*", shown_interval(dimensions_per_feature(W))),
         ("features represented", shown_interval(represented_features(W))),

@@ -109,7 +109,9 @@ def fake(grid: dict, diverged: str) -> xarray.Dataset:
     W[bad] = np.nan
     loss = np.where(bad, np.nan, 4.0)
     dims = tuple(axes)
-    return xarray.Dataset({"W": ((*dims, "hidden", "feature"), W), "loss": (dims, loss), "diverged": (dims, bad)}, axes)
+    b = np.where(np.arange(N) < 5, -3.0, 1.0) * np.ones((*shape, 1))
+    arrays = {"W": ((*dims, "hidden", "feature"), W), "b": ((*dims, "feature"), b)}
+    return xarray.Dataset({**arrays, "loss": (dims, loss), "diverged": (dims, bad)}, axes)
 
 
 @pytest.mark.parametrize("diverged", ["one", "cell", "all"])
@@ -127,6 +129,12 @@ def test_diverged_seeds_are_left_out_and_counted(diverged, monkeypatch, tmp_path
     runs = {"one": 8, "cell": 6, "all": 0}[diverged]
     shown = f"5 features in 2 dimensions (pentagon): {5 * runs} times" if runs else "none"
     assert outcome.tables[2].rows[0][2] == shown
+    # At the first rate and density: (n - m)/12 = 4, five dead features.
+    dense = dict(outcome.tables[5].rows)
+    nothing = diverged in ("cell", "all")
+    assert dense["loss over that of m features kept, (n - m)/12"] == ("none" if nothing else "1")
+    assert dense["dead features: predicted 0 at the mean input"] == ("none" if nothing else "5")
+    assert dense["loss over (n - m)/12 + 1/4 for every dead feature"] == ("none" if nothing else "0.762")
     if diverged != "all":
         pentagons = [row for row in outcome.tables[4].rows if "pentagon" in row[-1]]
         counts = [int(row[-1].split(": ")[1].split()[0]) for row in pentagons]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from theory import ToyModel
-from verify.training.inputs import Inputs
+from verify.training.inputs import Inputs, weighted_rows
 from verify.training.network import Network, reconstruct
 from verify.training.records import seed_sequence
 from verify.training.rows import one_active_rows, two_or_more_active
@@ -66,8 +66,8 @@ def held_out_rows(model: ToyModel, inputs: Inputs | None, count: int = TEST_ROWS
     key = ["test", inputs.to_json()] if inputs else ["test", [str(p) for p in model.densities], model.law.label]
     rng = np.random.default_rng(seed_sequence(key))
     if inputs is not None:
-        even = np.full(count, 1 / count)
-        return HeldOutRows(inputs.draw(count, rng), even, even, np.full(count, -1), count)
+        X, even = weighted_rows(inputs, count, rng)
+        return HeldOutRows(X, even, even, np.full(len(X), -1), count)
     densities = np.array([float(p) for p in model.densities])
     masks, chance = two_or_more_active(densities, count, rng)
     several = np.where(masks, model.law.sample(rng, masks.shape), 0.0)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from theory import InputError
 from theory.features import feature_law
+from verify.training.rows import at_least_active
 
-__all__ = ["CircleFeatures", "FeatureSets", "Inputs"]
+__all__ = ["CircleFeatures", "FeatureSets", "Inputs", "SparseInputs", "weighted_rows"]
 
 
 class Inputs(Protocol):
@@ -26,6 +27,33 @@ class Inputs(Protocol):
 
     def to_json(self) -> str:
         """One line of JSON, equal exactly where the laws are."""
+
+
+@runtime_checkable
+class SparseInputs(Inputs, Protocol):
+    """A joint law whose rows are mostly empty, and which can leave the empty ones out."""
+
+    def draw_active(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """`count` independent rows given that something is active, shape (count, n), and the chance of that."""
+
+
+def weighted_rows(inputs: Inputs, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows X and weights w with sum_b w_b g(X_b) an unbiased estimate of E g(x), at any density.
+
+    Of a `SparseInputs` the empty row enters once, first, with its exact probability, and the others are drawn given
+    that something is active: at a density of 1e-8 plain rows would all be empty.
+
+    Args:
+        count: how many rows are drawn; they are the last ones and share one weight.
+
+    Returns:
+        X of shape (B, n) and w of shape (B,), w >= 0, sum w = 1; B is `count`, or one more.
+    """
+    if not isinstance(inputs, SparseInputs):
+        return inputs.draw(count, rng), np.full(count, 1 / count)
+    X, chance = inputs.draw_active(count, rng)
+    weights = np.concatenate([[1 - chance], np.full(count, chance / count)])
+    return np.concatenate([np.zeros((1, inputs.n_features)), X]), weights
 
 
 @dataclass(frozen=True)
@@ -72,11 +100,20 @@ class FeatureSets:
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """`count` independent rows, shape (count, n)."""
-        shape = (count, self.sets, self.size)
-        active = (rng.random((count, self.sets, 1)) < self.density) & np.ones(self.size, dtype=bool)
+        return self._rows(rng.random((count, self.sets)) < self.density, rng)
+
+    def draw_active(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """`count` independent rows given that a set is active, shape (count, n), and the chance of that."""
+        active, chance = at_least_active(np.full(self.sets, float(self.density)), 1, count, rng)
+        return self._rows(active, rng), chance
+
+    def _rows(self, active_sets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Rows in which these sets are active; `active_sets` of shape (count, sets)."""
+        shape = (*active_sets.shape, self.size)
+        active = np.broadcast_to(active_sets[..., None], shape)
         if self.kind == "anticorrelated":
-            active = active & (rng.integers(self.size, size=(count, self.sets, 1)) == np.arange(self.size))
-        return np.where(active, self.law.sample(rng, shape), 0.0).reshape(count, self.n_features)
+            active = active & (rng.integers(self.size, size=(*active_sets.shape, 1)) == np.arange(self.size))
+        return np.where(active, self.law.sample(rng, shape), 0.0).reshape(-1, self.n_features)
 
     def to_json(self) -> str:
         """One line of JSON."""

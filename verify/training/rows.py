@@ -7,15 +7,17 @@ features are sampled, with the probability of that event as their weight.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
 from theory import FeatureLaw, ToyModel
 
-__all__ = ["law_rule", "minibatch", "one_active_rows", "stratified_rows", "two_or_more_active"]
+__all__ = ["at_least_active", "law_rule", "minibatch", "one_active_rows", "stratified_rows", "two_or_more_active"]
 
 RULE_ORDER = 8
+# Above this density a number for every entry is drawn as fast as a set of entries.
+_MASKED = 0.4
 
 
 @cache
@@ -84,34 +86,63 @@ def one_active_rows(densities: np.ndarray, law: FeatureLaw, order: int = RULE_OR
 
 
 def two_or_more_active(densities: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Independent sets of active features, given that at least two are active, and the chance of that event.
+    """Independent sets of active features, given that at least two are active, and the chance of that event."""
+    return at_least_active(densities, 2, count, rng)
+
+
+def at_least_active(
+    densities: np.ndarray, least: int, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Independent sets of active features, given that at least `least` are active, and the chance of that event.
 
     One pass over the features: feature j is active with its probability given that the sets found so far still need
     `need` active ones among j, j+1, ... . Exact for unequal densities and for any density in [0, 1].
 
     Returns:
-        masks of shape (count, n) and P(at least two active). Where that is 0 the masks are empty.
+        masks of shape (count, n) and P(at least `least` active). Where that is 0 the masks are empty.
     """
     n = len(densities)
-    # at_least[j, r]: the chance of at least r active features among j, ..., n - 1; sums of products, no cancellation.
-    at_least = np.zeros((n + 1, 3))
-    at_least[:, 0] = 1.0
+    # enough[j, r]: the chance of at least r active features among j, ..., n - 1; sums of products, no cancellation.
+    enough = np.zeros((n + 1, least + 1))
+    enough[:, 0] = 1.0
     for j in range(n - 1, -1, -1):
-        at_least[j, 1:] = densities[j] * at_least[j + 1, :2] + (1 - densities[j]) * at_least[j + 1, 1:]
+        enough[j, 1:] = densities[j] * enough[j + 1, :least] + (1 - densities[j]) * enough[j + 1, 1:]
     masks = np.zeros((count, n), dtype=bool)
-    chance = float(at_least[0, 2])
+    chance = float(enough[0, least])
     if chance == 0:
         return masks, 0.0
-    need = np.full(count, 2)
+    need = np.full(count, least)
     for j, uniform in enumerate(rng.random((n, count))):
-        active = densities[j] * at_least[j + 1, np.maximum(need - 1, 0)]
-        masks[:, j] = uniform * at_least[j, need] < active
+        active = densities[j] * enough[j + 1, np.maximum(need - 1, 0)]
+        masks[:, j] = uniform * enough[j, need] < active
         need = np.maximum(need - masks[:, j], 0)
     return masks, chance
 
 
 def minibatch(model: ToyModel, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` independent inputs of the model, shape (count, n)."""
-    densities = np.array([float(p) for p in model.densities])
-    active = rng.random((count, len(densities))) < densities
-    return np.where(active, model.law.sample(rng, active.shape), 0.0)
+    """`count` independent inputs of the model, shape (count, n); values are drawn for active entries alone."""
+    densities, n = _float_densities(model), int(model.n_features)
+    if densities.min() == 1:
+        return model.law.sample(rng, (count, n))
+    X = np.zeros(count * n)
+    active = _active_entries(densities, count, rng)
+    X[active] = model.law.sample(rng, len(active))
+    return X.reshape(count, n)
+
+
+def _active_entries(densities: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Which entries of `count` independent rows, laid end to end, are active: feature i with its density."""
+    largest, size = float(densities.max()), count * len(densities)
+    if largest > _MASKED:
+        return np.flatnonzero(rng.random((count, len(densities))) < densities)
+    # How many, then which: so many independent draws need not be made to find that most entries are empty.
+    found = rng.choice(size, rng.binomial(size, largest), replace=False, shuffle=False)
+    if densities.min() == largest:
+        return found
+    return found[rng.random(len(found)) * largest < densities[found % len(densities)]]
+
+
+@lru_cache(maxsize=1024)
+def _float_densities(model: ToyModel) -> np.ndarray:
+    # Exact numbers of sympy are slow to turn into floats, and a model is asked for every batch.
+    return np.array([float(p) for p in model.densities])

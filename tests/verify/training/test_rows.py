@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theory import ToyModel, feature_law
-from verify.training.rows import law_rule, minibatch, stratified_rows, two_or_more_active
+from verify.training.rows import _active_entries, law_rule, minibatch, stratified_rows, two_or_more_active
 
 LAWS = ["uniform", "binary", "exponential", "half-normal", "beta:2,3", "beta:1/2,1/2"]
 
@@ -89,3 +89,77 @@ def test_minibatch_follows_densities_and_law():
     x = minibatch(ToyModel(2, 1, "relu", density=[0.2, 0.7], law="beta:2,3"), 100_000, np.random.default_rng(3))
     np.testing.assert_allclose((x > 0).mean(axis=0), [0.2, 0.7], atol=0.01)
     np.testing.assert_allclose(x.mean(axis=0), [0.2 * 0.4, 0.7 * 0.4], atol=0.005)
+
+
+@pytest.mark.parametrize("law", ["uniform", "beta:2,3", "half-normal", "two-sided:exponential"])
+@pytest.mark.parametrize("density", [1.0, 0.7, 0.3, [0.02, 0.3, 0.3, 0, 0.1], [1, 0.5, 0.9, 0.5, 0.01]])
+def test_values_of_active_features_follow_the_law(law, density):
+    # Both ways to draw (a number for every entry, a set of entries), and thinning where densities differ.
+    from scipy import stats
+
+    model = ToyModel(5, 1, "relu", density=density, law=law)
+    count = 40_000
+    x = minibatch(model, count, np.random.default_rng(4))
+    plain = model.law.sample(np.random.default_rng(5), 50_000)
+    for i, p in enumerate(map(float, model.densities)):
+        active = x[:, i] != 0
+        assert abs(active.mean() - p) <= 4 * np.sqrt(p * (1 - p) / count)
+        if p:
+            assert stats.ks_2samp(x[active, i], plain).pvalue > 1e-3
+        for power in (1, 2):
+            value = x[:, i] ** power
+            exact = p * float(model.law.moment(power))
+            assert abs(value.mean() - exact) <= 4.5 * value.std() / np.sqrt(count)
+
+
+@pytest.mark.parametrize("density", [0.05, 0.3, 0.6, [0.3, 0.05, 0.2, 0.1]])
+def test_activity_of_a_batch_is_independent_across_features_and_rows(density):
+    # The law of every set of active features by its product formula, over all 16 sets.
+    from scipy import stats
+
+    model = ToyModel(4, 1, "relu", density=density)
+    p = np.array([float(v) for v in model.densities])
+    count = 60_000
+    active = minibatch(model, count, np.random.default_rng(6)) > 0
+    sets = [np.flatnonzero(active_set) for active_set in (np.arange(16)[:, None] >> np.arange(4)) & 1]
+    expected = count * np.array([chance_of_set(p, tuple(A)) for A in sets])
+    found = np.bincount(active @ (1 << np.arange(4)), minlength=16)
+    likely = expected > 5
+    assert (found[~likely] <= 25).all()
+    assert (
+        stats.chisquare(
+            np.append(found[likely], found[~likely].sum() + 5),
+            np.append(expected[likely], expected[~likely].sum() + 5),
+            sum_check=False,
+        ).pvalue
+        > 1e-3
+    )
+    # Consecutive rows have nothing to do with each other.
+    number = active.sum(axis=1)
+    assert abs(np.corrcoef(number[1:], number[:-1])[0, 1]) < 4 / np.sqrt(count)
+    # How many entries of a small batch are active varies as a sum of independent ones does.
+    counts = np.array([(minibatch(model, 10, np.random.default_rng(s)) > 0).sum() for s in range(2000)])
+    variance = 10 * (p * (1 - p)).sum()
+    assert abs(counts.mean() - 10 * p.sum()) < 4 * np.sqrt(variance / 2000)
+    assert abs(counts.var() / variance - 1) < 4 * np.sqrt(2 / 2000)
+
+
+@pytest.mark.parametrize("density", [1e-8, [1e-8, 3e-8, 0, 2e-8]])
+def test_active_entries_at_a_tiny_density(density):
+    p = np.broadcast_to(density, 4).astype(float)
+    rng, rows = np.random.default_rng(7), 10**10
+    where = _active_entries(p, rows, rng)
+    assert len(np.unique(where)) == len(where)
+    found = np.bincount(where % 4, minlength=4)
+    assert (np.abs(found - rows * p) <= 4 * np.sqrt(rows * p)).all()
+    # Spread over all rows alike.
+    assert abs((where // 4 < rows / 2).mean() - 0.5) < 2 / np.sqrt(len(where))
+
+
+def test_dense_and_empty_minibatches():
+    rng = np.random.default_rng(8)
+    assert (minibatch(ToyModel(3, 1, "relu", density=1), 50, rng) > 0).all()
+    assert not minibatch(ToyModel(3, 1, "relu", density=0), 50, rng).any()
+    two_sided = minibatch(ToyModel(3, 1, "relu", density=1, law="two-sided:binary"), 4000, rng)
+    assert set(np.unique(two_sided)) == {-1, 1}
+    assert abs(two_sided.mean()) < 4 / np.sqrt(12_000)

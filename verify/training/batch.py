@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from theory import ToyModel
-from verify.training.inputs import Inputs
+from verify.training.inputs import Inputs, weighted_rows
 from verify.training.network import Network, batched_losses
 from verify.training.protocol import Protocol
 from verify.training.records import canonical, seed_sequence
@@ -270,7 +270,8 @@ def _gradient_scale(model: ToyModel, protocol: Protocol, inputs: Inputs | None) 
         weight = importances @ [float(p) for p in model.densities]
         predicting_zero = float(weight) * float(model.law.absolute_moment(2))
     else:
-        predicting_zero = float(importances @ (inputs.draw(4096, np.random.default_rng(0)) ** 2).mean(axis=0))
+        X, weights = weighted_rows(inputs, 4096, np.random.default_rng(0))
+        predicting_zero = float(weights @ (X**2) @ importances)
     return 1 / predicting_zero if predicting_zero > 0 else 1.0
 
 
@@ -289,11 +290,11 @@ def _rows(models: list[ToyModel], seeds: list[int], protocol: Protocol, inputs: 
     """step -> rows (set, row, n) and their weights (set, row)."""
     if inputs is not None:
         # The same rows for every model, seed and batch: they depend on the step alone.
-        key, even = ["inputs", inputs.to_json()], np.full(protocol.rows, 1 / protocol.rows)
+        key = ["inputs", inputs.to_json()]
 
         def shared(step: int) -> tuple[np.ndarray, np.ndarray]:
-            X = inputs.draw(protocol.rows, np.random.default_rng(seed_sequence(key, step)))
-            return np.tile(X, (len(models), 1, 1)), np.tile(even, (len(models), 1))
+            X, weights = weighted_rows(inputs, protocol.rows, np.random.default_rng(seed_sequence(key, step)))
+            return np.tile(X, (len(models), 1, 1)), np.tile(weights, (len(models), 1))
 
         return shared
     if protocol.data == "minibatch":

@@ -29,7 +29,8 @@ class Protocol:
         schedule: "cosine" (half a cosine, down to 0 at the last step) or "constant".
         steps: number of updates.
         data: "stratified" (inputs with at most one active feature enter exactly, only the others are sampled; all
-            seeds of a model share the rows), "minibatch" (independent inputs for every model, seed and step) or
+            seeds of a model share the rows), "minibatch" (independent inputs for every model, seed and step; of a joint
+            law of sparse features, given that something is active, with the chance of that as weight) or
             "population" (no samples: the expected loss and its gradient by quadrature or moments, in float64).
         rows: minibatch size, or the number of sampled rows with two or more active features.
         redraw_every: steps between two draws of stratified rows.

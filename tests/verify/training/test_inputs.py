@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from theory import ToyModel
-from verify import CircleFeatures, FeatureSets, Network
+from verify import CircleFeatures, FeatureSets, Network, Protocol, train
 from verify.training.evaluation import held_out_rows, sampled_losses
 from verify.training.inputs import SparseInputs, weighted_rows
 
@@ -87,3 +87,15 @@ def test_weighted_rows_have_the_moments_of_plain_rows(inputs):
         assert not X[0].any()
         assert w[0] == pytest.approx(0.8**3, rel=1e-12)
         assert (X[1:] != 0).any(axis=1).all()
+
+
+def test_training_on_sets_works_at_any_density() -> None:
+    """Loss over density has a limit: at 1e-8 it is that at 1e-4 (plain batches of 256 rows would all be empty)."""
+    protocol = Protocol(data="minibatch", rows=256, steps=400, learning_rate=0.03)
+    losses = {}
+    for p in (1e-4, 1e-8):
+        runs = train(ToyModel(6, 2, "relu", density=p), 4, protocol, inputs=FeatureSets(3, 2, p))
+        losses[p] = float(runs.loss.min()) / p
+    assert losses[1e-8] == pytest.approx(losses[1e-4], rel=0.02)
+    # Predicting 0 costs 3 sets * 2 features * 1/3.
+    assert 0.1 < losses[1e-8] < 1.5

@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "correlations": "verify.experiments.correlations",
     "dimensions": "verify.experiments.dimensions",
     "pentagon": "verify.experiments.pentagon",
+    "perturbation": "verify.experiments.perturbation",
     "phases": "verify.experiments.phases",
     "powers": "verify.experiments.powers",
     "zipf": "verify.experiments.zipf",

@@ -149,7 +149,7 @@ def run(how: Run) -> Outcome:
             *_claims(np.array(densities), harm, per_dimension, "worst attack for each input"),
             *_claims(np.array(densities), common, per_dimension, "one attack for all inputs"),
         ],
-        {"adversarial": adversarial_figure(np.array(densities), harm, per_dimension, n / m)},
+        {"adversarial": adversarial_figure(np.array(densities), harm, common, per_dimension, n / m)},
     )
 
 

@@ -30,7 +30,7 @@ def plateaux_figure(paths: dict[str, list[Path]]) -> Figure:
         panels = figure.subplots(2, len(paths), squeeze=False, sharex="col", height_ratios=[2.2, 1])
         for j, (name, found) in enumerate(paths.items()):
             path = max(found, key=lambda one: len(one.changes()))
-            changed = sorted({i for i, *_ in path.changes()})
+            changed = sorted(path.changes())
             axes, below = panels[0, j], panels[1, j]
             shown = path.steps <= 1.3 * path.end
             for i in range(path.D.shape[1]):

@@ -100,8 +100,12 @@ def test_claims_on_trajectories_made_by_hand():
     assert statuses(paths(*jumps)) == ["supported"] * 3
     smooth = [relaxation(start, 0.5) for start in (0.1, 0.2, 0.3, 0.4)]
     assert statuses(paths(*smooth))[:2] == ["refuted"] * 2
+    # Rests at no published level are no jumps between them.
+    elsewhere = [jump(0.45, 0.5, at) for at in (100, 200, 300, 400)]
+    assert statuses(paths(*elsewhere))[:2] == ["refuted"] * 2
     # One jump among many that relax is not "dominated"; a loss that falls while nothing moves refutes the last.
-    assert statuses(paths(*smooth, jumps[2]))[:2] == ["supported", "refuted"]
+    steady = [0.1 + 0.4 * np.minimum(STEPS / end, 1) for end in (300, 400, 500)]
+    assert statuses(paths(*steady, jumps[2]))[:2] == ["supported", "refuted"]
     still = 1 - np.abs(np.diff(np.stack(jumps, axis=1), axis=0)).sum(axis=1)
     assert statuses(paths(*jumps, loss=np.append(0, -np.cumsum(still))))[2] == "refuted"
 

@@ -14,11 +14,14 @@ __all__ = ["EXPERIMENTS", "load"]
 
 EXPERIMENTS = {
     "activations": "verify.experiments.activations",
+    "adversarial": "verify.experiments.adversarial",
     "basics": "verify.experiments.basics",
     "circle": "verify.experiments.circle",
     "correlations": "verify.experiments.correlations",
     "dimensions": "verify.experiments.dimensions",
+    "dynamics": "verify.experiments.dynamics",
     "pentagon": "verify.experiments.pentagon",
+    "perturbation": "verify.experiments.perturbation",
     "phases": "verify.experiments.phases",
     "powers": "verify.experiments.powers",
     "zipf": "verify.experiments.zipf",

@@ -11,7 +11,7 @@ from numerics.minimise.descent import adam, lbfgs
 from numerics.minimise.flat import FlatLoss
 from numerics.minimise.hessian import hessian_spectrum
 from numerics.minimise.optimum import Optimum
-from numerics.minimise.starts import perturbed, starting_points
+from numerics.minimise.starts import perturbed, starting_points, with_means
 from numerics.setting import Array, Progress
 from theory import InputError, ToyModel
 
@@ -176,14 +176,17 @@ class _Search:
     def polish(self) -> Array:
         """The best point of all, once more on the finest quadrature."""
         self.text = "last polish"
+        best = self.best()
+        spoken = with_means(self.model, *self.weights(best))
+        points = [best[None]] if spoken is None else [best[None], self.finest.join(*(part[None] for part in spoken))]
         found = lbfgs(
             self._ticking(self.finest),
-            self.best()[None],
+            np.concatenate(points),
             min(self.steps, _LAST_STEPS),
             gradient_tolerance=1e-12,
             value_tolerance=1e-14,
         )
-        return found.x[0]
+        return found.x[int(np.argmin(np.nan_to_num(found.value, nan=np.inf)))]
 
     def losses(self, best: float) -> Array:
         """The losses of all ends, smallest first; those close to the best by `expected_loss`."""

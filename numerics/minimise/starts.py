@@ -11,10 +11,12 @@ from numerics.setting import Array, model_arrays
 from theory import InputError, ToyModel
 from theory.loss.geometry.optimised import TABLE_HIDDEN, TABLE_RATIO
 
-__all__ = ["perturbed", "starting_points"]
+__all__ = ["perturbed", "starting_points", "with_means"]
 
 _SPARSE_RESTARTS = 8
 _NOISE = 0.03
+# Columns shorter than this share of the longest represent nothing.
+_LEFT_OUT = 0.1
 
 
 def starting_points(model: ToyModel, restarts: int, rng: np.random.Generator) -> tuple[Array, Array | None]:
@@ -113,3 +115,16 @@ def perturbed(
         if biases is not None:
             biases[s, redrawn] = fresh[s, redrawn]
     return copies, biases
+
+
+def with_means(model: ToyModel, W: Array, b: Array | None) -> tuple[Array, Array] | None:
+    """The optimum with the features it leaves out predicted by their mean; None where it leaves none out, or has no b.
+
+    An output that a negative bias has silenced, such as ReLU's, has no gradient that would bring it back.
+    """
+    lengths = np.linalg.norm(W, axis=0)
+    left_out = lengths < _LEFT_OUT * lengths.max()
+    if b is None or not left_out.any():
+        return None
+    densities, _ = model_arrays(model)
+    return np.where(left_out, 0.0, W), np.where(left_out, densities * float(model.law.moment(1)), b)

@@ -192,3 +192,14 @@ def test_bad_input_is_refused() -> None:
     ):
         with pytest.raises(InputError, match=message):
             minimise_loss(model.replace(**change))
+
+
+def test_an_output_that_its_bias_silenced_is_brought_back():
+    """A feature too rare for a dimension is predicted by its mean, which ReLU with b < 0 has no gradient towards."""
+    p, rare = 0.05, 0.01
+    model = ToyModel(5, 2, "relu", density=[rare, p, p, p, p], bias=True)
+    found = minimise_loss(model, seed=1)
+    assert found.b[0] == pytest.approx(rare / 2, rel=1e-3)
+    # Two antipodal pairs of the others, and the variance of the rare one: E x^2 - (E x)^2.
+    pairs = minimise_loss(ToyModel(4, 2, "relu", density=p, bias=True), seed=0).loss.value
+    assert found.loss.value == pytest.approx(pairs + rare / 3 - rare**2 / 4, rel=1e-6)

@@ -10,7 +10,7 @@ import numpy as np
 from numerics import expected_loss, minimise_loss, phase_grid
 from theory import PHASES, InputError, ToyModel
 
-__all__ = ["PhaseChange", "boundary_density", "phase_change"]
+__all__ = ["PhaseChange", "boundary_curve", "boundary_density", "phase_change"]
 
 _PAIR, _AXIS = PHASES.index("antipodal"), PHASES.index("not represented")
 _POINTS, _ROUNDS, _EQUAL = 25, 3, 1e-7
@@ -65,6 +65,20 @@ def boundary_density(activation: Any, importance: float) -> float:
             raise InputError(f"importance={importance}: the pair of {activation} ends at no density in (0, 1)")
         low, high = float(points[wins[-1]]), float(points[wins[-1] + 1])
     return (low + high) / 2
+
+
+def boundary_curve(activation: Any, count: int = 12, least: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """The boundary of superposition as (densities, importances), from importance `least` to its inverse.
+
+    Args:
+        activation: a power with an integer exponent.
+        count: points below importance 1; those above are their images under exchange of the features.
+        least: the smallest importance, below .95.
+    """
+    lower = np.geomspace(least, 0.95, count)
+    p = np.array([boundary_density(activation, float(importance)) for importance in lower])
+    # Dropping a feature is never optimal at equal importance and p < 1.
+    return np.concatenate([p, [1.0], p[::-1]]), np.concatenate([lower, [1.0], 1 / lower[::-1]])
 
 
 def phase_change(activation: Any, importance: float, seed: int = 0) -> PhaseChange:

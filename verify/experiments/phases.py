@@ -10,7 +10,7 @@ import numpy as np
 from theory import PHASES, activation
 from verify.experiments.base import Experiment, Outcome, Run, Table, claim
 from verify.experiments.phases_of_three import three_in_two
-from verify.phase_change import PhaseChange, phase_change
+from verify.phase_change import PhaseChange, boundary_curve, phase_change
 from verify.phase_sets import TOLERANCE, PhaseSet, pair_phases, unit_pair_losses
 from verify.phases import name_of_weights
 from verify.plots.phase_map import PhaseMap, phase_map_figure
@@ -26,6 +26,7 @@ ACTIVATIONS = ["relu", "power:2", "rectified-power:2", "gelu", "silu", "sigmoid"
 ZERO = 0.05
 REACHED = 1.01
 PAIR = PHASES.index("antipodal")
+LABELS = ("feature 2 not represented", "feature 2 has the dimension", "aligned", "antipodal superposition")
 
 
 def run(how: Run) -> Outcome:
@@ -34,7 +35,7 @@ def run(how: Run) -> Outcome:
     names = how.choose(ACTIVATIONS[:2], ACTIVATIONS, ACTIVATIONS)
     seeds = how.choose(3, 12, 24)
     densities, ratios = grid_of(size)
-    fine = grid_of(how.choose(9, 61, 61))
+    fine = grid_of(how.choose(9, 61, 81))
     common = {"density": densities, "bias": True, "seeds": seeds}
     two = {**common, "activation": names, "n_features": 2, "n_hidden": 1}
     pair = how.sweep("two-in-one", {**two, "importance": [[1, r] for r in ratios], "restarts": 0, "checkpoints": 1})
@@ -51,20 +52,21 @@ def run(how: Run) -> Outcome:
     )  # fmt: skip
     found = {name: Plane(name, pair.sel(activation=name), least.sel(activation=name), ratios) for name in names}
     theory = {name: pair_phases(name, densities, ratios) for name in names if activation(name).power_form is not None}
+    curves = {name: boundary_curve(name, how.choose(4, 12, 24)) for name in theory}
     maps = {}
     for name, plane in found.items():
         ways = {"trained": plane.trained, "minimised": plane.minimised}
         maps[name] = {way: PhaseMap(densities, ratios, phases) for way, phases in ways.items()}
         if name in theory:
             exact = pair_phases(name, *fine)
-            maps[name]["theory"] = PhaseMap(*fine, exact.phase, exact.losses)
+            maps[name]["theory"] = PhaseMap(*fine, exact.phase, curves[name])
     changes = [
         phase_change(name, ratio)
         for name in names
         if name in theory
         for ratio in how.choose((0.4,), (0.2, 0.4, 0.6, 0.8), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
     ]
-    triples = three_in_two(triple, densities, ratios, fine, how.choose(5, 13, 25))
+    triples = three_in_two(triple, densities, ratios, fine, curves["relu"], how.choose(5, 17, 25))
     protocol = [
         f"{size} x {size} grid: density from .01 to 1, importance of the last feature from .1 to 10 (the others have "
         "importance 1), a bias.",
@@ -78,7 +80,7 @@ def run(how: Run) -> Outcome:
         [_agreement_table(found, theory), _seed_table(found), _change_table(changes), triples.table],
         [*_phase_claims(found, theory, densities, ratios), _seed_claim(found), *_change_claims(changes),
          *_study_claims(found, densities), *triples.claims],
-        {"phases_two_in_one": phase_map_figure(maps, PHASES), "phases_three_in_two": triples.figure},
+        {"phases_two_in_one": phase_map_figure(maps, LABELS), "phases_three_in_two": triples.figure},
     )  # fmt: skip
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Triples", "three_in_two"]
 
-DROPPED = PAIRINGS.index("feature 3 dropped")
-
 
 @dataclass(frozen=True)
 class Triples:
@@ -37,6 +35,7 @@ def three_in_two(
     densities: list[float],
     ratios: list[float],
     fine: tuple[list[float], list[float]],
+    boundary: tuple[np.ndarray, np.ndarray],
     zoomed: int,
 ) -> Triples:
     """Phases of the best seed and of the minimised loss beside those of theory, and the region of the triangle.
@@ -45,6 +44,7 @@ def three_in_two(
         data: the sweep over importance and density.
         densities, ratios: its axes.
         fine: densities and importances of the map of theory.
+        boundary: of two features in one dimension, as densities and importances.
         zoomed: points per axis of the neighbourhood of equal importance.
     """
     data = data.transpose("importance", "density", "seed", ...)
@@ -59,19 +59,24 @@ def three_in_two(
     zoom_p, zoom_r = np.linspace(0.4, 1, zoomed).tolist(), np.geomspace(0.5, 2, zoomed).tolist()
     zoom = triple_phases(zoom_p, zoom_r)
     smooth = triple_phases(*fine, triangle=False)
-    # The triangle is a region of few cells: its outline comes from the magnified map.
+    # A block drops feature 3 where two features in one dimension would, which for importances above 1 they never do.
+    lower = boundary[1] <= 1
+    # The triangle is a region of few cells: on the map of theory it comes from the magnified one.
     return Triples(
         _table(found, theory, best, densities, ratios),
         _claims(found, theory, best, zoom, zoom_p, zoom_r, densities, ratios),
         triple_map_figure(
             {
                 **{way: PhaseMap(densities, ratios, phases) for way, phases in found.items()},
-                "theory": PhaseMap(*fine, _with_triangle(smooth, zoom, fine, (zoom_p, zoom_r)), smooth.losses[:4]),
+                "theory": PhaseMap(
+                    *fine,
+                    _with_triangle(smooth, zoom, fine, (zoom_p, zoom_r)),
+                    (boundary[0][lower], boundary[1][lower]),
+                ),
             },
             PhaseMap(zoom_p, zoom_r, zoom.phase),
             _gain(zoom),
             PAIRINGS,
-            (DROPPED,),
         ),
     )
 
@@ -81,9 +86,9 @@ def _pairings(weights: np.ndarray) -> np.ndarray:
 
 
 def _gain(phases: PhaseSet) -> np.ndarray:
-    """Of the triangle over the best block, relative; -1 where there is none."""
+    """Of the triangle over the best block, relative; NaN where there is none."""
     block = phases.losses[:TRIANGLE].min(0)
-    return np.asarray(np.where(np.isfinite(phases.losses[TRIANGLE]), 1 - phases.losses[TRIANGLE] / block, -0.05))
+    return np.asarray(np.where(np.isfinite(phases.losses[TRIANGLE]), 1 - phases.losses[TRIANGLE] / block, np.nan))
 
 
 def _with_triangle(
@@ -96,9 +101,9 @@ def _with_triangle(
     from scipy.interpolate import RegularGridInterpolator
 
     p, ratio = np.meshgrid(*map(np.asarray, fine))
-    gain = RegularGridInterpolator((np.log(axes[1]), np.asarray(axes[0])), _gain(zoom), bounds_error=False,
-                                   fill_value=-1.0)  # fmt: skip
-    return np.where(gain((np.log(ratio), p)) > 0, TRIANGLE, smooth.phase)
+    wins = (zoom.phase == TRIANGLE).astype(float)
+    at = RegularGridInterpolator((np.log(axes[1]), np.asarray(axes[0])), wins, bounds_error=False, fill_value=0.0)
+    return np.where(at((np.log(ratio), p)) > 0.5, TRIANGLE, smooth.phase)
 
 
 def _table(
@@ -130,7 +135,7 @@ def _claims(
     densities: list[float],
     ratios: list[float],
 ) -> list[Verdict]:
-    gain = _gain(zoom)
+    gain = np.nan_to_num(_gain(zoom), nan=-1.0)
     rows, columns = np.nonzero(gain > TOLERANCE)
     top = np.unravel_index(int(gain.argmax()), gain.shape)
     triangle, block = triangle_certificate()

@@ -19,9 +19,10 @@ __all__ = ["PhaseMap", "phase_map_figure", "triple_map_figure"]
 # Apart in lightness as well as in hue, for every common form of colour blindness and for grey print.
 _COLOURS = ("#dde1e6", "#f3c969", "#7fcdb4", "#4a90c4", "#9c4f8c", "#3b3f45")
 _TITLES = {"relu": "ReLU", "power:2": "$z^2$", "rectified-power:2": "$\\max(0,z)^2$", "gelu": "GELU", "silu": "SiLU"}
-# Beyond this relative difference of two losses the boundary between them is far away.
-_FAR = 0.02
+# Up to so many cells an axis they are set apart by lines.
+_FEW = 9
 _RATIOS = (0.1, 1.0, 10.0)
+_GAINS = [0.01, 0.03, 0.05]
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,21 @@ class PhaseMap:
     Attributes:
         densities, importances: of the grid.
         phases: index into the names of the phases, shape (importance, density).
-        losses: by phase, shape (phases, importance, density), where theory gives them.
+        boundary: densities and importances of points along the boundary of superposition, where theory gives it.
     """
 
     densities: Sequence[float]
     importances: Sequence[float]
     phases: np.ndarray
-    losses: np.ndarray | None = None
+    boundary: tuple[np.ndarray, np.ndarray] | None = None
 
 
-def phase_map_figure(
-    maps: Mapping[str, Mapping[str, PhaseMap]], names: Sequence[str], bounded: Sequence[int] = (3,)
-) -> Figure:
+def phase_map_figure(maps: Mapping[str, Mapping[str, PhaseMap]], names: Sequence[str]) -> Figure:
     """A column per activation, a row per way of computing; the exact boundary as a line wherever there is theory.
 
     Args:
         maps: activation -> way ("trained", "minimised", "theory") -> its map.
         names: of the phases.
-        bounded: the phases around which theory's boundary is drawn.
     """
     ways = list(dict.fromkeys(way for found in maps.values() for way in found))
     with styled():
@@ -59,10 +57,10 @@ def phase_map_figure(
                 axes = panels[i, j]
                 if way in found:
                     _cells(axes, found[way], len(names))
-                    _boundaries(axes, found.get("theory"), bounded)
+                    _boundary(axes, found.get("theory"))
                 else:
                     axes.set_axis_off()
-                    axes.text(0.5, 0.5, "no closed theory", transform=axes.transAxes, ha="center", color=MUTED)
+                    axes.text(0.5, 0.5, "no theory", transform=axes.transAxes, ha="center", color=MUTED)
                     panels[i - 1, j].xaxis.set_tick_params(labelbottom=True)
                 if i == 0:
                     axes.set_title(_TITLES.get(activation, activation))
@@ -74,47 +72,44 @@ def phase_map_figure(
     return figure
 
 
-def triple_map_figure(
-    maps: Mapping[str, PhaseMap], zoom: PhaseMap, gain: np.ndarray, names: Sequence[str], bounded: Sequence[int]
-) -> Figure:
+def triple_map_figure(maps: Mapping[str, PhaseMap], zoom: PhaseMap, gain: np.ndarray, names: Sequence[str]) -> Figure:
     """A panel per way of computing, and the neighbourhood of equal importance and large density magnified.
 
     Args:
         maps: way -> its map.
         zoom: phases by theory on a finer grid, drawn with a linear density.
-        gain: of the last of the bounded phases over all others in the zoom, relative, shape (importance, density).
+        gain: of the triangle over the best block in the zoom, relative, shape (importance, density); NaN for none.
         names: of the phases.
-        bounded: the phases around which theory's boundary is drawn.
     """
     with styled():
         figure = new_figure(2.5 * (len(maps) + 1) + 0.6, 3.5)
         panels = figure.subplots(1, len(maps) + 1, squeeze=False)[0]
         for k, (axes, (way, found)) in enumerate(zip(panels, maps.items(), strict=False)):
             _cells(axes, found, len(names))
-            _boundaries(axes, maps.get("theory"), bounded)
+            _boundary(axes, maps.get("theory"))
             axes.set_title(way)
             _ticks(axes)
             axes.tick_params(labelleft=k == 0)
+            axes.set(xlim=panels[0].get_xlim(), ylim=panels[0].get_ylim())
         last = panels[-1]
-        _cells(last, zoom, len(names), lines=False)
+        _cells(last, zoom, len(names))
         last.set_xscale("linear")
         last.set_title("theory, magnified")
         last.set_yticks([0.5, 0.7, 1.0, 1.4, 2.0], ["0.5", "0.7", "1", "1.4", "2"])
         last.set_yticks([], minor=True)
-        lines = last.contour(zoom.densities, zoom.importances, gain, levels=[0.0, 0.01, 0.03, 0.05], colors=[PAPER],
-                             linewidths=[0.0, 1.0, 1.0, 1.0])  # fmt: skip
-        last.clabel(lines, levels=[0.01, 0.03, 0.05], fmt=lambda v: f"{v:.0%}", fontsize=8.5)
+        lines = last.contour(zoom.densities, zoom.importances, gain, levels=_GAINS, colors=[PAPER], linewidths=1.0)
+        last.clabel(lines, fmt=lambda v: f"{v:.0%}", fontsize=8.5)
         figure.supxlabel("density $p$", fontsize=10.5)
         figure.supylabel("importance of feature 3", fontsize=10.5)
         _legend(figure, [*maps.values(), zoom], names, "theory" in maps, 4)
     return figure
 
 
-def _cells(axes: Axes, grid: PhaseMap, count: int, lines: bool = True) -> None:
+def _cells(axes: Axes, grid: PhaseMap, count: int) -> None:
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
-    fine = len(grid.densities) > 30 or not lines
-    edges: dict[str, Any] = {"rasterized": True} if fine else {"edgecolors": PAPER, "linewidth": 0.3}
+    few = len(grid.densities) <= _FEW
+    edges: dict[str, Any] = {"edgecolors": PAPER, "linewidth": 0.4} if few else {"rasterized": True}
     axes.pcolormesh(
         grid.densities, grid.importances, grid.phases, cmap=ListedColormap(_COLOURS[:count]),
         norm=BoundaryNorm(np.arange(count + 1) - 0.5, count), shading="nearest", **edges,
@@ -123,15 +118,9 @@ def _cells(axes: Axes, grid: PhaseMap, count: int, lines: bool = True) -> None:
     axes.grid(False)
 
 
-def _boundaries(axes: Axes, theory: PhaseMap | None, bounded: Sequence[int]) -> None:
-    """Where the loss of a phase meets the smallest of the others."""
-    if theory is None or theory.losses is None:
-        return
-    for k in bounded:
-        own, others = theory.losses[k], np.delete(theory.losses, k, axis=0).min(0)
-        excess = np.clip(np.where(np.isfinite(own), own / others - 1, _FAR), -_FAR, _FAR)
-        if excess.min() < 0 < excess.max():
-            axes.contour(theory.densities, theory.importances, excess, levels=[0.0], colors=[INK], linewidths=1.3)
+def _boundary(axes: Axes, theory: PhaseMap | None) -> None:
+    if theory is not None and theory.boundary is not None:
+        axes.plot(*theory.boundary, color=INK, linewidth=1.4)
 
 
 def _ticks(axes: Axes) -> None:

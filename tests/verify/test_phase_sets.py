@@ -88,6 +88,8 @@ def test_names_of_three_features():
     }
     for name, W in names.items():
         assert PAIRINGS[pairing_of(np.array(W, dtype=float))] == name
+    # Three directions in one half plane, whatever their signs, are no triangle.
+    assert PAIRINGS[pairing_of(np.array([[1, 0.5, 0.87], [0, 0.87, 0.5]]))] == "other"
     # Signs of columns, which mean nothing at p = 1.
     assert pairing_of(np.array(names["triangle"]) * [1, -1, 1]) == TRIANGLE
     assert PAIRINGS[pairing_of(np.array([[1.0, 0, 0], [0, 0, 0]]))] == "other"

@@ -9,7 +9,6 @@ from theory import InputError
 from verify.experiments.basics import monosemantic_neurons, polysemantic_neurons
 from verify.experiments.correlations import cosines_of_sets
 from verify.experiments.pentagon import _regular, angle_gaps
-from verify.experiments.phases import PAIRINGS, pairing_of
 from verify.geometry.clusters import discretisation_index, effective_clusters, neighbour_share
 from verify.geometry.plateaux import stands_out
 from verify.geometry.superposition import (
@@ -19,6 +18,7 @@ from verify.geometry.superposition import (
     represented_features,
     represents_first,
 )
+from verify.phase_triples import PAIRINGS, pairing_of
 
 
 def ring(n: int, turn: float = 0.0) -> np.ndarray:
@@ -128,7 +128,7 @@ def test_a_regular_pentagon_has_equal_angles_and_norms():
         ([[1, 0, 0], [0, 0, 1]], "feature 1 or 2 dropped"),
         ([[1, -1, 0], [0, 0, 1]], "features 1 and 2 share"),
         ([[1, 0, 0], [0, 1, -1]], "feature 3 shares"),
-        ([[1, -0.5, -0.5], [0, 0.87, -0.87]], "other"),
+        ([[1, -0.5, -0.5], [0, 0.87, -0.87]], "triangle"),
     ],
 )
 def test_pairings(W, name):

@@ -99,7 +99,7 @@ def _loss_per_density(work: Path, workers: int, progress: Progress) -> bytes:
 
 
 def _phase_diagram(work: Path, workers: int, progress: Progress) -> bytes:
-    from verify.phases import EVERY_POWER, phase_diagram
+    from verify.phases.diagram import EVERY_POWER, phase_diagram
     from verify.plots.phase import phase_diagram_figure
     from verify.plots.style import as_png
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from theory import PHASES, InputError
 from verify.commands.output import Output, progress_bar
-from verify.phases import EVERY_POWER, PhaseDiagram, phase_diagram
+from verify.phases.diagram import EVERY_POWER, PhaseDiagram, phase_diagram
 from verify.tables import number, text_table, write_atomically, write_bytes_atomically
 
 __all__ = ["run"]

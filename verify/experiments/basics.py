@@ -75,8 +75,8 @@ def run(how: Run) -> Outcome:
         "Privileged basis: relu(W^T relu(W x) + b), n = 10, m = 5, importance .75^i; best of "
         f"{privileged.sizes['seed']} seeds.",
         "Represented: longer than half the longest column. Monosemantic: 90 % of a neuron's squared weight on one "
-        "feature. With ReLU in the hidden layer a feature excites a neuron by a positive weight; negative weights, which "
-        "only silence it where other features are active, are left out of both counts.",
+        "feature. With ReLU in the hidden layer a feature excites a neuron by a positive weight; negative weights, "
+        "which only silence it where other features are active, are left out of both counts.",
     ]
     tables = [
         Table("No activation in the hidden layer", header, [*_rows(small), *_rows(large)]),

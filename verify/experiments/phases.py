@@ -10,9 +10,9 @@ import numpy as np
 from theory import PHASES, activation
 from verify.experiments.base import Experiment, Outcome, Run, Table, claim
 from verify.experiments.phases_of_three import three_in_two
-from verify.phase_change import PhaseChange, boundary_curve, phase_change
-from verify.phase_sets import TOLERANCE, PhaseSet, pair_phases, unit_pair_losses
-from verify.phases import name_of_weights
+from verify.phases.change import PhaseChange, boundary_curve, phase_change
+from verify.phases.diagram import name_of_weights
+from verify.phases.sets import TOLERANCE, PhaseSet, pair_phases, unit_pair_losses
 from verify.plots.phase_map import PhaseMap, phase_map_figure
 from verify.verdicts import Verdict
 

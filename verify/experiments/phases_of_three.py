@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from verify.experiments.base import Table, claim
-from verify.phase_sets import TOLERANCE, PhaseSet
-from verify.phase_triples import PAIRINGS, TRIANGLE, pairing_of, triangle_certificate, triple_phases, unit_triple_losses
+from verify.phases.sets import TOLERANCE, PhaseSet
+from verify.phases.triples import (
+    PAIRINGS,
+    TRIANGLE,
+    pairing_of,
+    triangle_certificate,
+    triple_phases,
+    unit_triple_losses,
+)
 from verify.plots.phase_map import PhaseMap, triple_map_figure
 from verify.verdicts import Verdict
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from theory import DENSITY, PHASES, InputError
 from theory.loss.phase.gain import IMPORTANCE
-from verify.phases import PhaseDiagram
+from verify.phases.diagram import PhaseDiagram
 from verify.plots.style import INK, PAPER, figure_of, new_figure, styled
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from verify.geometry.superposition import (
     represented_features,
     represents_first,
 )
-from verify.phase_triples import PAIRINGS, pairing_of
+from verify.phases.triples import PAIRINGS, pairing_of
 
 
 def ring(n: int, turn: float = 0.0) -> np.ndarray:

@@ -9,9 +9,9 @@ import xarray
 from numerics import minimise_loss
 from theory import PHASES, ToyModel
 from verify.experiments import phases, phases_of_three
-from verify.phase_change import PhaseChange
-from verify.phase_sets import PhaseSet, pair_phases
-from verify.phase_triples import PAIRINGS, TRIANGLE
+from verify.phases.change import PhaseChange
+from verify.phases.sets import PhaseSet, pair_phases
+from verify.phases.triples import PAIRINGS, TRIANGLE
 
 PAIR = [1.0, -0.9]
 SPLIT = [1.0, 0.9]

@@ -12,9 +12,9 @@ from sympy import Matrix, Rational
 from numerics import expected_loss, minimise_loss
 from theory import PHASES, InputError, ToyModel, pair_loss
 from theory.loss.vertex import vertex_loss
-from verify.phase_change import PhaseChange, boundary_density, phase_change
-from verify.phase_sets import PhaseSet, own_losses, pair_phases, unit_pair_losses
-from verify.phase_triples import (
+from verify.phases.change import PhaseChange, boundary_density, phase_change
+from verify.phases.sets import PhaseSet, own_losses, pair_phases, unit_pair_losses
+from verify.phases.triples import (
     PAIRINGS,
     TRIANGLE,
     pairing_of,

@@ -12,7 +12,7 @@ import numerics
 import theory
 from theory import PHASES, InputError
 from verify.cli import main
-from verify.phases import check_point, name_of_weights, phase_diagram
+from verify.phases.diagram import check_point, name_of_weights, phase_diagram
 from verify.plots import as_png, phase_diagram_figure, phase_panel
 
 

@@ -20,7 +20,7 @@ from numerics.minimise.descent import lbfgs
 from numerics.minimise.flat import FlatLoss
 from theory import PHASES, ToyModel, phase
 from theory.loss.vertex import vertex_loss
-from verify.phase_sets import PhaseSet, own_losses, unit_pair_losses
+from verify.phases.sets import PhaseSet, own_losses, unit_pair_losses
 
 __all__ = [
     "PAIRINGS",
@@ -132,7 +132,7 @@ def unit_triple_losses(densities: Sequence[float], importances: Sequence[float])
     """Closed forms for ReLU with weights of norm 1, of the first four PAIRINGS: shape (4, Q, P).
 
     W is orthogonal to (0, 0, 1), to (1, 0, 0), to (1, 1, 0) or to (0, 1, 1): the dimension of a feature of its own adds
-    nothing to the loss, and the others are `verify.phase_sets.unit_pair_losses`.
+    nothing to the loss, and the others are `verify.phases.sets.unit_pair_losses`.
     """
     third, equal = unit_pair_losses(densities, importances), unit_pair_losses(densities, [1.0])
     return np.stack([third[0], third[1], np.broadcast_to(equal[3], third[3].shape), third[3]])

@@ -133,8 +133,8 @@ def _claims(main: xarray.Dataset, other: xarray.Dataset) -> list[Verdict]:
                     f"{_range(interval(counts(name, p)))} against {_range(interval(counts('relu', p)))} at p = {p:g}"
                     for p in superposed
                 )
-                + f"; fewer at {sum(fewer.values())} of these {len(fewer)} densities (the first, where superposition sets "
-                "in, is not judged)",
+                + f"; fewer at {sum(fewer.values())} of these {len(fewer)} densities (not judged at the first, where "
+                "superposition sets in)",
             )
         )
     two = [float(pairs(a, p, overlapping_pairs).mean()) for a in ("gelu", "silu") for p in densities]

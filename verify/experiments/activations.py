@@ -11,6 +11,7 @@ from verify.experiments.base import Experiment, Outcome, Run, Table, claim, good
 from verify.geometry.superposition import (
     antipodal_pairs,
     dimensions_per_feature,
+    largest_overlap,
     overlapping_pairs,
     represented_features,
     represents_first,
@@ -157,12 +158,14 @@ def _claims(main: xarray.Dataset, other: xarray.Dataset) -> list[Verdict]:
         )
     )
     speckles = {p: interval(pairs("sigmoid", p, overlapping_pairs)) for p in densities if p < 1}
+    faint = [float(pairs("sigmoid", p, largest_overlap).max()) for p in speckles]
     found.append(
         claim(
             "Sigmoid shows speckles: interference beyond antipodal pairs",
             max(v[1] for v in speckles.values()) > 0.5,
-            "interfering pairs beyond antipodes: "
-            + ", ".join(f"{_range(v)} at p = {p:g}" for p, v in speckles.items()),
+            "interfering pairs beyond antipodes (|cos| > .1): "
+            + ", ".join(f"{_range(v)} at p = {p:g}" for p, v in speckles.items())
+            + f"; what W^T W shows there is weak: |cos| at most {max(faint):.2g}",
         )
     )
     solu = interval(counts("solu", dense))

@@ -20,6 +20,8 @@ DENSITIES = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003]
 # Squared weight up to which a hidden neuron does nothing.
 _DEAD = 1e-6
 PRIVILEGED_DENSITIES = [0.7, 0.3, 0.15, 0.1, 0.06, 0.03]
+# The published solutions by density: features that share, and the neurons they share.
+SHARED = {0.3: (3, 2), 0.15: (5, 3), 0.06: (8, 5)}
 
 
 def monosemantic_neurons(W: np.ndarray, share: float = 0.9) -> np.ndarray:
@@ -174,6 +176,14 @@ def _claims(small: xarray.Dataset, privileged: xarray.Dataset) -> list[Verdict]:
             mono[dense] == 5 and poly[sparse] >= 3,
             "monosemantic and polysemantic neurons of 5: "
             + ", ".join(f"{v} and {poly[p]} at p = {p:g}" for p, v in mono.items()),
+        )
+    )
+    shared = {p: (int(represented_features(excites[p])) - mono[p], poly[p]) for p in SHARED}
+    found.append(
+        claim(
+            "Neurons that share features do so in the published numbers: 3 features in 2 neurons, 5 in 3, 8 in 5",
+            shared == SHARED,
+            ", ".join(f"{features} in {neurons} at p = {p:g}" for p, (features, neurons) in shared.items()),
         )
     )
     plain = _aligned(small.sel(activation="relu", density=1.0))

@@ -8,7 +8,14 @@ import numpy as np
 
 from theory.arguments import InputError
 
-__all__ = ["antipodal_pairs", "dimensions_per_feature", "overlapping_pairs", "represented_features", "represents_first"]
+__all__ = [
+    "antipodal_pairs",
+    "dimensions_per_feature",
+    "largest_overlap",
+    "overlapping_pairs",
+    "represented_features",
+    "represents_first",
+]
 
 
 def represented_features(W: Any, threshold: float = 0.5) -> np.ndarray:
@@ -40,6 +47,12 @@ def overlapping_pairs(W: Any, threshold: float = 0.5, cosine: float = 0.1, antip
     """How many pairs of represented features interfere (|cos| > `cosine`) without being antipodal."""
     upper = np.triu(_cosines(W, threshold), 1)
     return ((np.abs(upper) > cosine) & (upper > -antipodal)).sum(axis=(-2, -1))
+
+
+def largest_overlap(W: Any, threshold: float = 0.5, antipodal: float = 0.95) -> np.ndarray:
+    """The largest |cos| of two represented features that are not antipodal: shape (...), 0 where there are none."""
+    upper = np.triu(_cosines(W, threshold), 1)
+    return np.where(upper > -antipodal, np.abs(upper), 0.0).max(axis=(-2, -1))
 
 
 def represents_first(W: Any, count: int, threshold: float = 0.5, cosine: float = 0.1) -> np.ndarray:

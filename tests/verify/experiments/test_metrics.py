@@ -14,6 +14,7 @@ from verify.geometry.plateaux import stands_out
 from verify.geometry.superposition import (
     antipodal_pairs,
     dimensions_per_feature,
+    largest_overlap,
     overlapping_pairs,
     represented_features,
     represents_first,
@@ -31,10 +32,12 @@ def test_counts_on_known_configurations():
     assert represented_features(cross) == 4
     assert antipodal_pairs(cross) == 2
     assert overlapping_pairs(cross) == 0
+    assert largest_overlap(cross) < 1e-12
     pentagon = ring(5)
     assert represented_features(pentagon) == 5
     assert antipodal_pairs(pentagon) == 0
     assert overlapping_pairs(pentagon) == 10
+    assert largest_overlap(pentagon) == pytest.approx(np.cos(np.pi / 5))
     stack = np.stack([cross, np.concatenate([pentagon], axis=1)])
     np.testing.assert_array_equal(represented_features(stack), [4, 5])
     np.testing.assert_allclose(dimensions_per_feature(pentagon), 2 / 5)

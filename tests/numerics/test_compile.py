@@ -129,6 +129,14 @@ def test_expressions_broadcast_constants() -> None:
     assert compile_expression(z + 1, z)(1.0) == 2.0
 
 
+def test_choices_between_constants_keep_their_precision() -> None:
+    z = sympy.Symbol("z")
+    choice = sympy.Piecewise((sympy.Rational(1, 10), z > 0), (sympy.Rational(1, 3), True))
+    for dtype in (torch.float64, torch.float32):
+        found = compile_expression(choice, z, backend="torch")(torch.tensor([1.0, -1.0], dtype=dtype))
+        assert torch.equal(found, torch.tensor([0.1, 1 / 3], dtype=dtype))
+
+
 def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match="backend='jax'"):
         compile_activation(theory.activation("relu"), "jax")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.compile import numpy_operations, torch_operations
+from numerics.operations import numpy_operations, torch_operations
 from theory import InputError, Layer
 from theory.arguments import one_of
 from theory.evaluation import Program

@@ -122,3 +122,14 @@ def test_bad_input(make, message):
 def test_kinds_read_as_words():
     assert str(Kind(5, 2, "pentagon")) == "5 features in 2 dimensions (pentagon)"
     assert str(Kind(1, 1)) == "1 feature in 1 dimension"
+
+
+def test_many_features_in_one_direction_are_isolated_only_without_leakage():
+    """With 200 columns a share of 1/200 is smaller than .01: the tolerance shrinks with it."""
+    W = np.zeros((5, 200))
+    W[0] = 1.0
+    assert interference_components(W)[0].isolated
+    W[1:] = 0.5 * np.random.default_rng(0).normal(size=(4, 200)) / 2
+    (component,) = interference_components(W)
+    assert component.kind.size == 200
+    assert not component.isolated

@@ -194,8 +194,12 @@ def shown_interval(values: Any, percent: bool = False) -> str:
     return show(mean) if high - low < 1e-9 else f"{show(mean)} [{show(low)}, {show(high)}]"
 
 
-def good_seeds(cell: xarray.Dataset) -> np.ndarray:
+def good_seeds(cell: xarray.Dataset, negligible: float = 0.0) -> np.ndarray:
     """Weights of the seeds within 1 % of the best known loss, or of the best seed where none is: shape (kept, m, n).
+
+    Args:
+        cell: one cell of a sweep.
+        negligible: a loss that is as good as none, where the best is 0 and a ratio means nothing.
 
     Raises:
         InputError: every seed diverged.
@@ -204,7 +208,7 @@ def good_seeds(cell: xarray.Dataset) -> np.ndarray:
     best = losses.min()
     if not np.isfinite(best):
         raise InputError("every seed of a cell diverged; nothing can be measured on it")
-    kept = cell["reached"].values.astype(bool) if "reached" in cell else losses <= 1.01 * best
+    kept = cell["reached"].values.astype(bool) if "reached" in cell else losses <= max(1.01 * best, negligible)
     return np.asarray(cell["W"].values[kept if kept.any() else losses == best])
 
 

@@ -158,7 +158,7 @@ def _claims(adam: xarray.Dataset, usual: xarray.Dataset, rates: xarray.Dataset, 
             + (
                 ""
                 if best is None
-                else f"; of SGD at rate {best:g}, which stays smooth, {smooth[best][0]:.4f} "
+                else f"; of SGD at rate {best:g}, with Q = {by_rate[best].mean():.2f}, {smooth[best][0]:.4f} "
                 f"[{smooth[best][1]:.4f}, {smooth[best][2]:.4f}]"
             ),
         )

@@ -252,7 +252,7 @@ def _plateau_claims(paths: dict[str, list[Path]]) -> list[Verdict]:
                 f"the fastest tenth of the time holds {shown_interval(fastest[name], percent=True)} of the movement"
                 for name in paths
             )
-            + f" (exponential relaxation: {RELAXATION:.0%}, jumps: 100%)",
+            + f" (exponential relaxation to a hundredth: {RELAXATION:.0%}, to a tenth: less; jumps: 100%)",
         ),
         claim(
             "The loss falls faster while features move",

@@ -134,7 +134,7 @@ def _norms(runs: xarray.Dataset) -> list[Verdict]:
         squared += list((norms**2 * (1 + b))[regular].ravel())
     return [
         claim(
-            f"Features of the pentagon have {name} 1/(1 - b') at a bias of -b'",
+            f"Features of the pentagon have {name} near 1/(1 - b') at a bias of -b', to 6 %",
             bool(np.abs(np.array(values) - 1).max() <= 0.06) if values else None,
             f"{name} times (1 - b') is {min(values):.3f} to {max(values):.3f}, p <= .1" if values else "no pentagon",
         )

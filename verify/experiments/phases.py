@@ -180,11 +180,13 @@ def _change_table(changes: Sequence[PhaseChange]) -> Table:
     rows = [
         (c.activation, c.importance, f"{c.density:.4f}", f"{c.below:.4f}", f"{c.above:.4f}",
          f"{c.theory_below:.4f}, {c.theory_above:.4f}", f"{c.ratio:.2f}",
-         "jumps" if c.is_first_order else "continuous")
+         "jumps" if c.ends_in_jump else "continuous",
+         f"{c.jump.below:.4f} to {c.jump.above:.4f} at p = {c.jump.density:.4f}" if c.jump.is_real else "none")
         for c in changes
     ]  # fmt: skip
     header = ("activation", "importance", "p* where the pair ends", "dL*/dp at p* - .2 %", "dL*/dp at p* + .2 %",
-              "both by theory", "w2/w1 at p* - .2 %", "the slope")  # fmt: skip
+              "both by theory", "w2/w1 at p* - .2 %", "the slope there",
+              "largest jump on the line, by theory")  # fmt: skip
     return Table("The order of the phase change: slopes of the minimised loss on both sides", header, rows)
 
 
@@ -243,12 +245,15 @@ def _change_claims(changes: Sequence[PhaseChange]) -> list[Verdict]:
     verdicts = []
     for name in dict.fromkeys(c.activation for c in changes):
         lines = [c for c in changes if c.activation == name]
-        jumps = [c for c in lines if c.is_first_order]
-        text = f"the slope of the minimised loss jumps on {len(jumps)} of {len(lines)} lines of constant importance"
-        bends = [c for c in lines if not c.is_first_order]
-        if bends:
-            text += "; at importance " + ", ".join(f"{c.importance:g} (p* = {c.density:.3f})" for c in bends)
-            text += " the pair shrinks to nothing and the slope is continuous"
+        jumps = [c for c in lines if c.jump.is_real]
+        text = f"the slope of the least loss jumps on {len(jumps)} of {len(lines)} lines of constant importance"
+        shrinks = [c for c in lines if not c.ends_in_jump]
+        if shrinks:
+            text += "; at importance " + ", ".join(
+                f"{c.importance:g} it does so at p = {c.jump.density:.3f}, from a strong pair to a weak one, which "
+                f"shrinks to nothing at p* = {c.density:.3f} without a jump"
+                for c in shrinks
+            )
         statement = f"The phase change of {name} is of first order: two losses cross"
         verdicts.append(claim(statement, len(jumps) == len(lines), text))
     return verdicts

@@ -149,8 +149,9 @@ def _claims(
     region = "no cell of the magnified map"
     if len(rows):
         region = (
-            f"p from {zoom_p[columns.min()]:.2f} to {zoom_p[columns.max()]:.2f}, importance from "
-            f"{zoom_r[rows.min()]:.2f} to {zoom_r[rows.max()]:.2f}, up to {gain[top]:.1%} (p = {zoom_p[top[1]]:.2f}, "
+            f"cells of the magnified map between p = {zoom_p[columns.min()]:.2f} and {zoom_p[columns.max()]:.2f} and "
+            f"between importances {zoom_r[rows.min()]:.2f} and {zoom_r[rows.max()]:.2f}, up to "
+            f"{gain[top]:.1%} (p = {zoom_p[top[1]]:.2f}, "
             f"importance {zoom_r[top[0]]:.2f})"
         )
     accepted = {kind: theory.accepts(phases) for kind, phases in found.items()}
@@ -164,8 +165,9 @@ def _claims(
         claim(
             "Three features in two dimensions: a feature of its own beside the phases of two in one, and nothing else",
             bool(triangle >= block) and not len(rows),
-            f"a triangle that all three share beats every block by more than {TOLERANCE:.1%} for {region}; exactly at "
-            f"p = .7 and importance 1: {float(triangle):.6f}, no block below {float(block):.6f}",
+            f"a triangle that all three share beats every block by more than {TOLERANCE:.1%} for {region}; at p = .7 "
+            f"and importance 1 exactly {float(triangle):.6f}, and no block below {float(block):.6f} (branch and bound "
+            "in floats, with an allowance for rounding)",
         ),
         claim(
             "Outside the region of the triangle the minimised loss falls into the best block phase",

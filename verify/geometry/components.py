@@ -76,8 +76,9 @@ class Component:
     Attributes:
         features: their indices.
         kind: how many, in how many dimensions, in which shape.
-        isolated: whether the dimensionality of every one of them is that of the kind, rank/size, within .01: they form
-            a tight frame of equal norms, and nothing outside, however short, lies in their dimensions.
+        isolated: whether the dimensionality of every one of them is that of the kind, rank/size, within .01, or within
+            a tenth of it where that is less: they form a tight frame of equal norms, and nothing outside, however
+            short, lies in their dimensions.
     """
 
     features: tuple[int, ...]
@@ -126,7 +127,8 @@ def interference_components(W: Any, cosine: float = _COSINE, threshold: float = 
         singular = np.linalg.svd(columns, compute_uv=False)
         rank = int((singular > _RANK * singular[0]).sum())
         kind = Kind(len(members), rank, shape_of(columns, rank))
-        isolated = bool(np.abs(D[shown[members]] - float(kind.share)).max() <= _APART)
+        share = float(kind.share)
+        isolated = bool(np.abs(D[shown[members]] - share).max() <= min(_APART, 0.1 * share))
         found.append(Component(tuple(shown[members].tolist()), kind, isolated))
     return sorted(found, key=lambda component: (-component.kind.size, component.features))
 

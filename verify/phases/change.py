@@ -1,4 +1,8 @@
-"""The order of the phase change of two features in one dimension: does the slope of the least loss jump, or bend?"""
+"""The order of the phase change of two features in one dimension: does the slope of the least loss jump, or bend?
+
+The least loss along a line of constant importance may jump in slope where the pair ends, or before: from a strong pair
+to a weak one, which shrinks to nothing later.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,40 @@ import numpy as np
 from numerics import expected_loss, minimise_loss, phase_grid
 from theory import PHASES, InputError, ToyModel
 
-__all__ = ["PhaseChange", "boundary_curve", "boundary_density", "phase_change"]
+__all__ = ["PhaseChange", "SlopeJump", "boundary_curve", "boundary_density", "phase_change", "slope_jump"]
 
 _PAIR, _AXIS = PHASES.index("antipodal"), PHASES.index("not represented")
 _POINTS, _ROUNDS, _EQUAL = 25, 3, 1e-7
 # Relative distances from the boundary; a jump is as large at both, a bend four times smaller at the second.
 _FAR, _NEAR = 8e-3, 2e-3
 _STEP = 1e-3
+
+
+# The part of a line that is searched for a jump, relative to p*, and how often the search zooms in by a factor of 8.
+_FROM, _TO, _ZOOMS = 0.3, 1.05, 4
+_LASTING = 0.7
+
+
+@dataclass(frozen=True)
+class SlopeJump:
+    """A jump in the slope of the least loss along a line: two families of weights exchange the lead.
+
+    Attributes:
+        density: where.
+        below, above: dL*/dp on either side.
+        persistence: what is left of the jump after the distance over which it is taken has shrunk by a factor of 64: 1
+            for a jump, about 1/64 for a bend.
+    """
+
+    density: float
+    below: float
+    above: float
+    persistence: float
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is a jump, not a bend."""
+        return self.persistence > _LASTING
 
 
 @dataclass(frozen=True)
@@ -30,6 +61,7 @@ class PhaseChange:
         theory_below, theory_above: the same by differences of the losses of `numerics.phase_grid`.
         ratio: w_2/w_1 just below p*; just above, feature 2 is dropped.
         persistence: the jump of the slope at .2 % from p* over that at .8 %: 1 for a jump, about 1/4 for a bend.
+        jump: the largest jump of the slope on the line, at p* or below.
     """
 
     activation: str
@@ -41,11 +73,12 @@ class PhaseChange:
     theory_above: float
     ratio: float
     persistence: float
+    jump: SlopeJump
 
     @property
-    def is_first_order(self) -> bool:
-        """Whether the slope jumps: two losses cross. Otherwise the pair shrinks to nothing at p*."""
-        return self.persistence > 0.7
+    def ends_in_jump(self) -> bool:
+        """Whether the slope jumps at p*: two losses cross there. Otherwise the pair shrinks to nothing."""
+        return self.persistence > _LASTING
 
 
 def boundary_density(activation: Any, importance: float) -> float:
@@ -65,6 +98,28 @@ def boundary_density(activation: Any, importance: float) -> float:
             raise InputError(f"importance={importance}: the pair of {activation} ends at no density in (0, 1)")
         low, high = float(points[wins[-1]]), float(points[wins[-1] + 1])
     return (low + high) / 2
+
+
+def slope_jump(activation: Any, importance: float, end: float) -> SlopeJump:
+    """The largest drop of dL*/dp along a line of constant importance, by the losses of `numerics.phase_grid`.
+
+    A minimum over families of weights is bent downwards where the best family changes, so that the slope drops.
+
+    Args:
+        activation: a power with an integer exponent.
+        importance: of feature 2, in (0, 1).
+        end: p*, where the pair ends; searched from .3 p* to 1.05 p*, or 1.
+    """
+    low, high, drops = _FROM * end, min(1.0, _TO * end), []
+    for _ in range(_ZOOMS):
+        p = np.linspace(low, high, _POINTS)
+        slopes = np.diff(phase_grid(activation, p, [importance], bias=True).loss[0]) / np.diff(p)
+        # The jump is inside interval k + 1 or at one of its ends.
+        k = int(np.argmin(slopes[2:] - slopes[:-2]))
+        drops.append(float(slopes[k] - slopes[k + 2]))
+        found = float(p[k + 1] + p[k + 2]) / 2, float(slopes[k]), float(slopes[k + 2])
+        low, high = p[k], p[k + 3]
+    return SlopeJump(*found, persistence=drops[-1] / drops[1])
 
 
 def boundary_curve(activation: Any, count: int = 12, least: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +155,7 @@ def phase_change(activation: Any, importance: float, seed: int = 0) -> PhaseChan
     width = p * _NEAR
     return PhaseChange(
         str(activation), importance, p, at[-_NEAR][0], at[_NEAR][0], float(losses[1] - losses[0]) / width,
-        float(losses[3] - losses[2]) / width, at[-_NEAR][1], near / far,
+        float(losses[3] - losses[2]) / width, at[-_NEAR][1], near / far, slope_jump(activation, importance, p),
     )  # fmt: skip
 
 

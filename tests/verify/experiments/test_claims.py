@@ -7,6 +7,7 @@ import pytest
 import xarray
 
 from verify.experiments import activations, basics, circle, correlations, pentagon, zipf
+from verify.experiments.base import good_seeds
 
 N, SCALES = 90, [1.0, 0.02]
 
@@ -135,3 +136,10 @@ def test_activations_on_garbage(garbage):
     supported = {v.statement for v in found if v.status == "supported"}
     for words in ("top m", "Linear and tanh", "1/D*", "Every activation"):
         assert not any(words in statement for statement in supported)
+
+
+def test_where_the_best_loss_is_none_small_losses_are_as_good():
+    cell = cells({0.1: np.ones((3, 2, 4))}, "density").isel(density=0).drop_vars("reached")
+    cell["loss"] = ("seed", [0.0, 1e-9, 1.0])
+    assert len(good_seeds(cell)) == 1
+    assert len(good_seeds(cell, negligible=1e-6)) == 2

@@ -9,7 +9,7 @@ import xarray
 from numerics import minimise_loss
 from theory import PHASES, ToyModel
 from verify.experiments import phases, phases_of_three
-from verify.phases.change import PhaseChange
+from verify.phases.change import PhaseChange, SlopeJump
 from verify.phases.sets import PhaseSet, pair_phases
 from verify.phases.triples import PAIRINGS, TRIANGLE
 
@@ -118,13 +118,14 @@ def test_claims_on_phases_can_fail():
     assert [v.status for v in phases._phase_claims(pairs, theory, densities, ratios)] == ["supported"] * 3
 
 
-def change(persistence: float) -> PhaseChange:
-    return PhaseChange("relu", 0.5, 0.4, 2.0, 1.0, 2.0, 1.0, -0.5, persistence)
+def change(persistence: float, on_the_line: float = 1.0) -> PhaseChange:
+    jump = SlopeJump(0.3, 2.0, 1.0, on_the_line)
+    return PhaseChange("relu", 0.5, 0.4, 2.0, 1.0, 2.0, 1.0, -0.5, persistence, jump)
 
 
-def test_one_continuous_line_refutes_first_order():
-    assert [v.status for v in phases._change_claims([change(0.97), change(1.0)])] == ["supported"]
-    assert [v.status for v in phases._change_claims([change(0.97), change(0.25)])] == ["refuted"]
+def test_one_line_without_a_jump_refutes_first_order():
+    assert [v.status for v in phases._change_claims([change(0.97), change(0.25)])] == ["supported"]
+    assert [v.status for v in phases._change_claims([change(0.97), change(0.25, 0.02)])] == ["refuted"]
 
 
 def of_three(found: np.ndarray, theory: PhaseSet, zoom: PhaseSet, below: float = 1.0) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sympy import Matrix, Rational
 from numerics import expected_loss, minimise_loss
 from theory import PHASES, InputError, ToyModel, pair_loss
 from theory.loss.vertex import vertex_loss
-from verify.phases.change import PhaseChange, boundary_density, phase_change
+from verify.phases.change import PhaseChange, SlopeJump, boundary_density, phase_change, slope_jump
 from verify.phases.sets import PhaseSet, own_losses, pair_phases, unit_pair_losses
 from verify.phases.triples import (
     PAIRINGS,
@@ -142,8 +143,19 @@ def test_signs_of_columns_mean_nothing_at_density_one():
 
 def test_two_losses_cross_or_the_pair_shrinks():
     jump, bend = phase_change("relu", 0.4), phase_change("relu", 0.6)
-    assert jump.is_first_order
-    assert not bend.is_first_order
+    assert jump.ends_in_jump
+    assert not bend.ends_in_jump
+    # Where the pair ends without a jump, a strong pair has given way to a weak one before.
+    assert jump.jump.is_real
+    assert jump.jump.density == pytest.approx(jump.density, rel=1e-3)
+    assert bend.jump.is_real
+    assert bend.jump.density == pytest.approx(0.526, abs=2e-3)
+    strong, weak = (
+        minimise_loss(ToyModel(2, 1, "relu", bend.jump.density * (1 + s), importance=(1, 0.6), bias=True), 8).W[0]
+        for s in (-0.004, 0.004)
+    )
+    assert strong[1] / strong[0] < -0.7
+    assert -0.5 < weak[1] / weak[0] < -0.1
     # By the minimiser and by theory, two routes to one slope.
     for found in (jump, bend):
         assert found.below == pytest.approx(found.theory_below, rel=2e-3)
@@ -163,8 +175,18 @@ def test_a_boundary_has_a_pair_on_one_side_only():
         boundary_density("relu", 1.0)
 
 
+def test_a_smooth_line_has_no_jump(monkeypatch):
+    def smooth(activation, p, importances, bias):
+        p = np.asarray(p)
+        return SimpleNamespace(loss=np.log1p(p)[None])
+
+    monkeypatch.setattr("verify.phases.change.phase_grid", smooth)
+    assert not slope_jump("relu", 0.5, 0.5).is_real
+
+
 def test_a_bend_is_no_jump():
     about = {"activation": "relu", "importance": 0.5, "density": 0.5, "below": 2.0, "above": 1.0,
-             "theory_below": 2.0, "theory_above": 1.0, "ratio": -0.5}  # fmt: skip
-    assert PhaseChange(**about, persistence=0.98).is_first_order
-    assert not PhaseChange(**about, persistence=0.25).is_first_order
+             "theory_below": 2.0, "theory_above": 1.0, "ratio": -0.5,
+             "jump": SlopeJump(0.5, 2.0, 1.0, 1.0)}  # fmt: skip
+    assert PhaseChange(**about, persistence=0.98).ends_in_jump
+    assert not PhaseChange(**about, persistence=0.25).ends_in_jump

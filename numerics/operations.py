@@ -96,7 +96,7 @@ def torch_operations() -> Operations:
 
     def heaviside(v: Any, at_zero: Any) -> Any:
         if isinstance(v, torch.Tensor) and at_zero == 0.5:
-            # torch.heaviside is not vectorised: fifty times slower.
+            # torch.heaviside is not vectorised.
             return torch.sign(v).mul_(0.5).add_(0.5)
         return torch.heaviside(*tensors((v, at_zero)))
 
@@ -181,7 +181,7 @@ def mpmath_operations() -> Operations:
 
 @cache
 def _float_constant(value: Any) -> Any:
-    # Cached: sympy takes as long to round sqrt(2) as torch takes for an array of a hundred thousand numbers.
+    # Cached: sympy is slow to round sqrt(2), and programs run at every step of a training.
     return bool(value) if value in (sympy.true, sympy.false) else float(value)
 
 

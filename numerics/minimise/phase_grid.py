@@ -28,7 +28,8 @@ _STEPS = 250
 # Starts with bias as (w_1, w_2, b_1, b_2): strong and weak superposition, with little and with much bias.
 _STARTS = {
     "antipodal": ((1.0, -1.0, 0.02, 0.02), (0.9, -0.8, 0.3, 0.35), (0.95, -0.2, 0.1, 0.3)),
-    "aligned": ((0.8, 0.8, -0.05, -0.05),),
+    # At equal importance a symmetric start stays symmetric, which the optimum is not.
+    "aligned": ((0.8, 0.8, -0.05, -0.05), (0.94, 0.37, -0.11, 0.26)),
     "not represented": ((1.0, 0.0, 0.02, 0.3), (0.85, 0.0, 0.35, 0.5)),
     "dedicated": ((0.0, 1.0, 0.3, 0.02), (0.0, 0.85, 0.5, 0.35)),
 }

@@ -67,7 +67,8 @@ def circle_curves(adam: xarray.Dataset, sgd: xarray.Dataset) -> Figure:
             bias_axes.plot(angle, _best(cell, "b"), color=colour)
         norm_axes.set(xlabel="angle of the feature (degrees)", ylabel="norm of its column, Adam", ylim=(0, None))
         bias_axes.set(xlabel="angle of the feature (degrees)", ylabel="bias, Adam")
-        norm_axes.legend(fontsize=9)
+        # Above the panels: the curves leave no room inside.
+        figure.legend(*norm_axes.get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=9)
         for name, runs, marker, colour in (("Adam", adam, "o", COLOURS["lower"]), ("SGD", sgd, "s", COLOURS["upper"])):
             found = np.array([interval(_indices(runs.sel(scale=s))) for s in scales])
             errors = np.abs(found[:, 1:] - found[:, :1]).T

@@ -44,7 +44,7 @@ class Protocol:
         weight_decay: decoupled for "adamw", added to the gradient otherwise.
         momentum: for "sgd".
         beta2: memory of the squared gradient of "adam" and "adamw". Far below their usual .999: a saturating activation
-            at small density starts with gradients hundreds of times its later ones, and a long memory stalls it.
+            at small density starts with gradients far larger than its later ones, and a long memory stalls it.
         frequencies: of the quadrature of "population".
         checkpoints: how many snapshots of the weights to keep besides the last: the start, then logarithmically spaced
             steps (fewer where these fall together); 0 for none.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["WeightedRows", "in_parts", "tied_gradient"]
 
 
-# Numbers in one temporary array on a CPU: what stays in its cache costs half of what does not.
+# Numbers in one temporary array on a CPU: little enough to stay in its cache.
 _CACHED = 64_000
 _FEWEST_ROWS = 64
 

@@ -10,6 +10,7 @@ import pytest
 
 import numerics
 import theory
+from numerics import phase_grid
 from theory import PHASES, InputError
 from verify.cli import main
 from verify.phases.diagram import check_point, name_of_weights, phase_diagram
@@ -121,3 +122,12 @@ def test_command_says_what_is_wrong_in_one_line(capsys: pytest.CaptureFixture[st
     ):
         assert main(words) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_aligned_pair_of_equal_features_is_not_symmetric():
+    """At equal importance a symmetric descent ends on the axis; at p = 1, signs mean nothing and both pairs are one."""
+    dense, full = phase_grid("relu", [0.9, 1.0], [1.0], bias=True).losses[:, 0].T
+    aligned, antipodal = PHASES.index("aligned"), PHASES.index("antipodal")
+    assert dense[antipodal] < 0.9995 * dense[aligned]
+    assert dense[aligned] < 0.997 * dense[PHASES.index("dedicated")]
+    assert full[aligned] == pytest.approx(full[antipodal], rel=1e-9)
